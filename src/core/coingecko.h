@@ -1,0 +1,30 @@
+/* What CoinGecko answers, made into price updates. Pure: bytes in, records out. Any thread. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/price_update.h"
+
+typedef struct MarketsPage {
+        PriceUpdate *updates; /* the good ones, in the answer's order */
+        size_t n_updates;
+        size_t n_listed;  /* elements in the answer's array */
+        size_t n_skipped; /* n_listed - n_updates: null price, no timestamp, out of range, ... */
+        /* Why the first one was skipped: its id (or "") and a static text. */
+        char skipped_coin_id[COIN_ID_MAX + 1];
+        const char *skipped_reason;
+} MarketsPage;
+
+void markets_page_done(MarketsPage *page);
+
+/* Parses the body of /coins/markets (https://docs.coingecko.com/reference/coins-markets).
+ * A coin that cannot be used is skipped and counted, the rest is kept.
+ * -EBADMSG: the body as a whole is not such an array; -ENOMEM. ret is only touched on success. */
+_must_check_ int coingecko_parse_markets(const char *body, size_t length, const char *currency,
+                                         int64_t now_ms, MarketsPage *ret);
+
+/* Finds the message in an error body, whichever of CoinGecko's shapes it has (see the function),
+ * or quotes the beginning of a plain text. Always NUL-terminates BUFFER, control characters and
+ * HTML left out; returns it. */
+char *coingecko_error_text(const char *body, size_t length, char *buffer, size_t size);

@@ -1,0 +1,25 @@
+/* JSON with the text of its numbers kept.
+ *
+ * jansson stores numbers as double or long long and so forgets how they were written. Before
+ * jansson sees the text, every number in it is turned into a string that begins with '#';
+ * everything else, the syntax errors included, is jansson's business. json_exact_decimal() and
+ * json_exact_int() read those strings back. Pure; any thread. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/decimal.h"
+
+/* Parses LENGTH bytes of JSON (RFC 8259). NULL on a syntax error, ret_error says where
+ * (positions count the added quotes), or when memory is short. The caller owns the reference. */
+_must_check_ json_t *json_exact_parse(const char *text, size_t length, json_error_t *ret_error);
+
+/* Member KEY of OBJECT. 0; -ENODATA: absent or null; -EINVAL: there, but not a number;
+ * -ERANGE: a number out of bounds. ret_ is only touched on success. */
+_must_check_ int json_exact_decimal(const json_t *object, const char *key, Decimal *ret);
+_must_check_ int json_exact_int(const json_t *object, const char *key, int64_t *ret);
+
+/* Member KEY if it is a string that was written as one in the source, else NULL. Borrowed. */
+const char *json_exact_string(const json_t *object, const char *key);

@@ -1,0 +1,21 @@
+/* What the three daemons do alike before their own work begins: command line, configuration,
+ * signals. Main thread. */
+#pragma once
+
+#include "core/config.h"
+
+typedef struct DaemonInfo {
+        const char *name;    /* "crypto-pulse-fetcher" */
+        const char *summary; /* one line for --help */
+} DaemonInfo;
+
+/* Reads the command line (--config FILE, --check-config, --help, --version) and the
+ * configuration, opens the log. Returns 0: go on, *ret_config is the caller's; 1: done
+ * successfully (--help and the like); negative errno: reported already, exit with failure. */
+_must_check_ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_config);
+
+/* Blocks SIGTERM, SIGINT and SIGHUP in this and all later threads and ignores SIGPIPE.
+ * Returns a signalfd that reports them, or a negative errno. */
+_must_check_ int daemon_signals(void);
+/* The next signal's number from such a descriptor; 0 if there is none; negative errno. */
+int daemon_next_signal(int fd);

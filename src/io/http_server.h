@@ -1,0 +1,54 @@
+/* An HTTP/1.1 server on a WebLoop: requests come to one handler, which answers at once or later.
+ *
+ * Ownership: the handler gets a request and must end it exactly once, with
+ * http_request_respond() or http_request_reset(), now or from a later event of the same loop.
+ * A client that has gone away meanwhile makes the answer a no-op, never an error. Loop thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/macro.h"
+#include "io/web_loop.h"
+
+typedef struct HttpServer HttpServer;
+typedef struct HttpRequest HttpRequest;
+
+typedef struct HttpHeader {
+        const char *name; /* "cache-control" */
+        const char *value;
+} HttpHeader;
+
+typedef struct HttpResponse {
+        int status;
+        const char *content_type;  /* NULL: no body's type is told */
+        const HttpHeader *headers; /* ended by a NULL name; may be NULL */
+        const void *body;          /* copied (or sent) before the call returns */
+        size_t body_length;
+        /* For a simulated fault: declare body_length, send only this much, close. 0: all of it. */
+        size_t cut_after;
+} HttpResponse;
+
+typedef void (*HttpHandler)(HttpRequest *request, void *user);
+
+/* Serves connections that arrive at LISTEN_FD (taken over, closed with the server). */
+_must_check_ int http_server_new(HttpServer **ret, WebLoop *loop, int listen_fd,
+                                 HttpHandler handler, void *user);
+void http_server_free(HttpServer *server); /* accepts NULL; before its loop */
+DEFINE_CLEANUP(HttpServer *, http_server_free)
+
+/* Borrowed until the request is ended. */
+const char *http_request_method(const HttpRequest *r); /* "GET"; as sent */
+const char *http_request_path(const HttpRequest *r);   /* percent-decoded, without the query */
+const char *http_request_peer(const HttpRequest *r);   /* "127.0.0.1" */
+/* The decoded value of query parameter NAME, or NULL if it was not given ("" if it is empty). */
+const char *http_request_query(const HttpRequest *r, const char *name);
+/* A header's value, or NULL. NAME in lower case. */
+const char *http_request_header(const HttpRequest *r, const char *name);
+
+/* HEAD requests get the same headers without the body. Date, Content-Length and keep-alive are
+ * the server's own business. */
+void http_request_respond(HttpRequest *r, const HttpResponse *response);
+/* Breaks the connection (TCP RST), for a simulated fault. */
+void http_request_reset(HttpRequest *r);

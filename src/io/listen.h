@@ -1,0 +1,15 @@
+/* Listening sockets: inherited from the service manager by name, else opened here.
+ * The only file that knows sd_listen_fds(3). Main thread. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/macro.h"
+
+/* An inherited socket called NAME (FileDescriptorName=), else a new TCP socket bound to ADDRESS
+ * and PORT. Non-blocking, close-on-exec, listening; the caller closes it.
+ * Negative errno with one line for a person in ERROR ("port 8080 on 127.0.0.1 is taken by
+ * another program: ..."). */
+_must_check_ int listen_open(const char *name, const char *address, uint16_t port, int *ret_fd,
+                             char *error, size_t error_size);

@@ -1,0 +1,26 @@
+/* sd_notify(3): what the service manager is told. Every call is harmless without one.
+ * A Notify belongs to the daemon's main thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/macro.h"
+
+typedef struct Notify {
+        char status[256];      /* the last STATUS= that was sent */
+        int64_t status_ms;     /* and when (monotonic) */
+        int64_t watchdog_ms;   /* how often WATCHDOG=1 is due: half of WATCHDOG_USEC; 0: never */
+        int64_t watchdog_due_ms;
+        bool ready;
+} Notify;
+
+void notify_init(Notify *n);
+/* READY=1, once, with the status as one message. */
+_printf_(2, 3) void notify_ready(Notify *n, const char *status_format, ...);
+/* STATUS=, only if it changed and at most once a second (a status lost to that is sent by the
+ * next call). */
+_printf_(2, 3) void notify_status(Notify *n, const char *format, ...);
+/* WATCHDOG=1 if it is due. Call it only after progress of every thread has been seen. */
+void notify_watchdog(Notify *n);
+void notify_stopping(Notify *n);

@@ -1,0 +1,38 @@
+/* The event loop of a daemon that serves the web: libwebsockets' own poll loop, with foreign
+ * descriptors, timers and wake-ups in it. Only src/io/web_*.c, http_server.c and ws_server.c
+ * include libwebsockets.h. One thread runs it; only the calls marked so may come from another. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/macro.h"
+
+typedef struct WebLoop WebLoop;
+typedef struct WebFd WebFd;
+typedef struct WebTimer WebTimer;
+
+_must_check_ int web_loop_new(WebLoop **ret);
+void web_loop_free(WebLoop *loop); /* accepts NULL */
+DEFINE_CLEANUP(WebLoop *, web_loop_free)
+
+/* Runs until web_loop_stop(). 0 or negative errno. */
+_must_check_ int web_loop_run(WebLoop *loop);
+void web_loop_stop(WebLoop *loop); /* any thread */
+
+/* Makes the loop call every handler that web_loop_on_wake() has set, soon. Any thread. */
+void web_loop_wake(WebLoop *loop);
+_must_check_ int web_loop_on_wake(WebLoop *loop, void (*handler)(void *user), void *user);
+
+/* Watches a descriptor, which stays the caller's. EVENTS: POLLIN, POLLOUT, POLLHUP.
+ * The handler may call web_fd_free() on its own WebFd. */
+_must_check_ int web_fd_new(WebFd **ret, WebLoop *loop, int fd,
+                            void (*handler)(void *user, short events), void *user);
+void web_fd_want_write(WebFd *fd, bool want);
+void web_fd_free(WebFd *fd); /* accepts NULL */
+
+/* A one-shot timer; setting it again moves it. */
+_must_check_ int web_timer_new(WebTimer **ret, WebLoop *loop, void (*handler)(void *user),
+                               void *user);
+void web_timer_set(WebTimer *timer, int64_t delay_ms);
+void web_timer_free(WebTimer *timer); /* accepts NULL */

@@ -1,0 +1,3 @@
+#include "unit.h"
+
+int main(void) { return 0; }
