@@ -1,0 +1,148 @@
+#include "core/coingecko.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/json_exact.h"
+#include "core/timestamp.h"
+
+void markets_page_done(MarketsPage *page) {
+        free(page->updates);
+        *page = (MarketsPage){ .updates = NULL };
+}
+
+static void copy_text(const json_t *coin, const char *key, char *ret, size_t size) {
+        const char *text = json_exact_string(coin, key);
+        if (text && strlen(text) < size)
+                strcpy(ret, text);
+}
+
+static void copy_decimal(const json_t *coin, const char *key, Decimal *ret) {
+        if (json_exact_decimal(coin, key, ret) < 0)
+                ret->text[0] = '\0';
+}
+
+static void read_details(const json_t *coin, PriceUpdate *u) {
+        int64_t rank;
+
+        copy_text(coin, "symbol", u->symbol, sizeof(u->symbol));
+        copy_text(coin, "name", u->name, sizeof(u->name));
+        if (json_exact_int(coin, "market_cap_rank", &rank) == 0 && rank > 0 && rank <= INT32_MAX)
+                u->market_cap_rank = (int32_t) rank;
+        copy_decimal(coin, "market_cap", &u->market_cap);
+        copy_decimal(coin, "total_volume", &u->volume_24h);
+        copy_decimal(coin, "high_24h", &u->high_24h);
+        copy_decimal(coin, "low_24h", &u->low_24h);
+        copy_decimal(coin, "price_change_24h", &u->change_24h);
+        copy_decimal(coin, "price_change_percentage_24h", &u->change_percent_24h);
+}
+
+/* One element of the array. NULL, or why it cannot be used; the id is set if there is one. */
+static const char *read_coin(const json_t *coin, const char *currency, int64_t now_ms,
+                             PriceUpdate *u) {
+        if (!json_is_object(coin))
+                return "not an object";
+        copy_text(coin, "id", u->coin_id, sizeof(u->coin_id));
+        strcpy(u->currency, currency);
+
+        int r = json_exact_decimal(coin, "current_price", &u->price);
+        if (r < 0)
+                return r == -ENODATA  ? "current_price is null"
+                       : r == -ERANGE ? "current_price is out of range"
+                                      : "current_price is not a number";
+        const char *updated = json_exact_string(coin, "last_updated");
+        if (!updated || timestamp_parse(updated, &u->timestamp_ms) < 0)
+                return "last_updated is null or no timestamp";
+        read_details(coin, u);
+        return price_update_check(u, now_ms);
+}
+
+static void note_skipped(MarketsPage *page, const PriceUpdate *u, const char *reason) {
+        if (page->n_skipped++ > 0)
+                return;
+        strcpy(page->skipped_coin_id, u->coin_id);
+        page->skipped_reason = reason;
+}
+
+static int read_array(const json_t *array, const char *currency, int64_t now_ms, MarketsPage *ret) {
+        MarketsPage page = { .n_listed = json_array_size(array) };
+
+        page.updates = calloc(MAX_OF(page.n_listed, (size_t) 1), sizeof(PriceUpdate));
+        if (!page.updates)
+                return -ENOMEM;
+        for (size_t i = 0; i < page.n_listed; i++) {
+                PriceUpdate u = { .market_cap_rank = 0 };
+                const char *reason = read_coin(json_array_get(array, i), currency, now_ms, &u);
+                if (reason)
+                        note_skipped(&page, &u, reason);
+                else
+                        page.updates[page.n_updates++] = u;
+        }
+        *ret = page;
+        return 0;
+}
+
+int coingecko_parse_markets(const char *body, size_t length, const char *currency, int64_t now_ms,
+                            MarketsPage *ret) {
+        json_error_t error;
+        json_t *root = json_exact_parse(body, length, &error);
+        int r = -EBADMSG;
+
+        if (json_is_array(root) && currency_is_valid(currency))
+                r = read_array(root, currency, now_ms, ret);
+        json_decref(root);
+        return r;
+}
+
+/* The shapes that were seen:
+ *   {"status":{"error_code":429,"error_message":"..."}}       {"error":"coin not found"}
+ *   {"error":{"status":{"error_code":..,"error_message":".."}}}   {"status":500,"error":"..."}
+ *   {"error_code":10010,"status":{"error_message":"..."}} */
+static const char *error_message(const json_t *root) {
+        const json_t *error = json_object_get(root, "error");
+        const char *text = json_exact_string(json_object_get(root, "status"), "error_message");
+
+        if (!text)
+                text = json_exact_string(json_object_get(error, "status"), "error_message");
+        if (!text)
+                text = json_exact_string(root, "error");
+        return text;
+}
+
+/* Printable ASCII only, tags left out, white space folded: fit for one line of a log. */
+static void copy_readable(const char *text, size_t length, char *buffer, size_t size) {
+        size_t n = 0;
+        bool in_tag = false;
+
+        for (size_t i = 0; i < length && n + 1 < size; i++) {
+                char c = text[i];
+                if (c == '<')
+                        in_tag = true;
+                else if (c == '>' && in_tag) {
+                        in_tag = false;
+                        c = ' ';
+                }
+                if (in_tag || (unsigned char) c > '~')
+                        continue;
+                if (c <= ' ' && (n == 0 || buffer[n - 1] == ' '))
+                        continue;
+                buffer[n++] = c <= ' ' ? ' ' : c;
+        }
+        if (n > 0 && buffer[n - 1] == ' ')
+                n--;
+        buffer[n] = '\0';
+}
+
+char *coingecko_error_text(const char *body, size_t length, char *buffer, size_t size) {
+        json_error_t error;
+        json_t *root = json_exact_parse(body, length, &error);
+        const char *message = error_message(root);
+
+        if (message)
+                copy_readable(message, strlen(message), buffer, size);
+        else
+                copy_readable(body, length, buffer, size);
+        json_decref(root);
+        return buffer;
+}

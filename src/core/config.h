@@ -69,15 +69,15 @@ typedef struct Option {
         const char *path;        /* in the file: "kafka.topic" */
         const char *environment; /* "KAFKA_TOPIC" */
         OptionType type;
-        size_t offset;              /* in Config */
-        const char *default_text;   /* as the environment would write it */
-        int64_t min, max;           /* an integer's range; a text's length in bytes */
-        const char *const *choices; /* NULL, or the texts that are allowed */
+        size_t offset;                   /* in Config */
+        const char *default_text;        /* as the environment would write it */
+        int64_t min, max;                /* an integer's range; a text's length in bytes */
+        const char *const *choices;      /* NULL, or the texts that are allowed */
         bool (*valid)(const char *text); /* NULL, or a check for the text or each list entry */
-        const char *expects;        /* what valid() wants, for the error message */
-        bool reloadable;            /* systemctl reload takes it over */
-        const char *credential;     /* a secret: its name under $CREDENTIALS_DIRECTORY */
-        const char *help;           /* one line */
+        const char *expects;             /* what valid() wants, for the error message */
+        bool reloadable;                 /* systemctl reload takes it over */
+        const char *credential;          /* a secret: its name under $CREDENTIALS_DIRECTORY */
+        const char *help;                /* one line */
 } Option;
 
 /* The table, and how many options it has. */

@@ -8,9 +8,9 @@
 #define EPISODE_REMIND_MS INT64_C(60000)
 
 typedef struct Episode {
-        int64_t since_ms; /* when it began; 0: all is well */
+        int64_t since_ms; /* when it began */
         int64_t told_ms;
-        uint64_t failures; /* since it began */
+        uint64_t failures; /* since it began; 0: all is well */
 } Episode;
 
 /* Notes a failure; true if it should be logged now (the first one, then one a minute). */

@@ -1,7 +1,7 @@
 /* JSON with the text of its numbers kept.
  *
  * jansson stores numbers as double or long long and so forgets how they were written. Before
- * jansson sees the text, every number in it is turned into a string that begins with '#';
+ * jansson sees the text, every number in it is turned into a string that begins with a mark;
  * everything else, the syntax errors included, is jansson's business. json_exact_decimal() and
  * json_exact_int() read those strings back. Pure; any thread. */
 #pragma once

@@ -16,14 +16,14 @@
 typedef struct PriceUpdate {
         char coin_id[COIN_ID_MAX + 1];   /* CoinGecko's API id: "bitcoin" */
         char currency[CURRENCY_MAX + 1]; /* the quote currency: "usd" */
-        int64_t timestamp_ms;            /* the source's last_updated, never the time of the fetch */
+        int64_t timestamp_ms; /* the source's last_updated, never the time of the fetch */
         Decimal price;
 
         /* What else the source said; empty or 0 if it said nothing. */
-        char symbol[SYMBOL_MAX + 1];       /* "btc" */
-        char name[NAME_MAX_BYTES + 1];     /* UTF-8 */
-        int32_t market_cap_rank;           /* 1 is the largest */
-        Decimal market_cap;                /* in the quote currency, like the next four */
+        char symbol[SYMBOL_MAX + 1];   /* "btc" */
+        char name[NAME_MAX_BYTES + 1]; /* UTF-8 */
+        int32_t market_cap_rank;       /* 1 is the largest */
+        Decimal market_cap;            /* in the quote currency, like the next four */
         Decimal volume_24h, high_24h, low_24h;
         Decimal change_24h;
         Decimal change_percent_24h;

@@ -1,0 +1,120 @@
+#include "io/daemon.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "io/config_file.h"
+#include "io/journal.h"
+
+typedef struct CommandLine {
+        const char *config_path;
+        bool check_config, help, version;
+} CommandLine;
+
+static void print_help(const DaemonInfo *info) {
+        size_t n;
+        const Option *options = config_options(&n);
+
+        printf("Usage: %s [--config FILE] [--check-config]\n\n%s\n\n"
+               "  -c, --config FILE   read this file, not " CONFIG_FILE_DEFAULT "\n"
+               "      --check-config  read the configuration, say what is wrong with it, and end\n"
+               "  -h, --help          print this text and end\n"
+               "  -V, --version       print the version and end\n\n"
+               "Options of the configuration file, and the environment variables that override "
+               "them:\n\n",
+               info->name, info->summary);
+        for (size_t i = 0; i < n; i++)
+                printf("  %s, %s (default \"%s\")\n      %s\n", options[i].path,
+                       options[i].environment, options[i].default_text, options[i].help);
+}
+
+static int parse_command_line(const DaemonInfo *info, int argc, char **argv, CommandLine *ret) {
+        enum { OPT_CHECK = 256 };
+        static const struct option long_options[] = {
+                { "config", required_argument, NULL, 'c' },
+                { "check-config", no_argument, NULL, OPT_CHECK },
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, 'V' },
+                { NULL, 0, NULL, 0 },
+        };
+        CommandLine c = { .config_path = NULL };
+
+        for (int o; (o = getopt_long(argc, argv, "c:hV", long_options, NULL)) != -1;) {
+                if (o == 'c')
+                        c.config_path = optarg;
+                else if (o == OPT_CHECK)
+                        c.check_config = true;
+                else if (o == 'h')
+                        c.help = true;
+                else if (o == 'V')
+                        c.version = true;
+                else
+                        return -EINVAL; /* getopt has said why */
+        }
+        if (optind < argc) {
+                fprintf(stderr, "%s: unexpected argument \"%s\", see --help\n", info->name,
+                        argv[optind]);
+                return -EINVAL;
+        }
+        *ret = c;
+        return 0;
+}
+
+int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_config) {
+        _cleanup_(config_freep) Config *config = NULL;
+        CommandLine c;
+        char error[1024];
+
+        int r = parse_command_line(info, argc, argv, &c);
+        if (r < 0)
+                return r;
+        if (c.help) {
+                print_help(info);
+                return 1;
+        }
+        if (c.version) {
+                printf("%s %s\n", info->name, PACKAGE_VERSION);
+                return 1;
+        }
+
+        journal_open(info->name);
+        r = config_load(c.config_path, &config, error, sizeof(error));
+        if (r < 0) {
+                log_error("The configuration cannot be used: %s", error);
+                return r;
+        }
+        journal_set_level(config->log_level);
+        if (c.check_config) {
+                printf("The configuration is valid.\n");
+                return 1;
+        }
+        *ret_config = TAKE_PTR(config);
+        return 0;
+}
+
+int daemon_signals(void) {
+        sigset_t set;
+
+        signal(SIGPIPE, SIG_IGN);
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGHUP);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return -errno;
+        int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int daemon_next_signal(int fd) {
+        struct signalfd_siginfo info;
+        ssize_t n = read(fd, &info, sizeof(info));
+        if (n < 0)
+                return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+        return n == sizeof(info) ? (int) info.ssi_signo : 0;
+}

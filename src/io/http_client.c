@@ -1,0 +1,186 @@
+#include "io/http_client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+
+struct HttpClient {
+        CURLM *multi; /* drives the one easy handle, because curl_multi_poll() can be interrupted */
+        CURL *easy;
+        size_t max_body;
+        char curl_error[CURL_ERROR_SIZE];
+};
+
+void http_answer_done(HttpAnswer *answer) {
+        buffer_done(&answer->body);
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *user) {
+        /* A short count makes curl fail with CURLE_WRITE_ERROR: the body is too large. */
+        return buffer_append(user, data, size * n) < 0 ? 0 : size * n;
+}
+
+static bool set_options(HttpClient *c, const HttpClientOptions *o) {
+        CURL *e = c->easy;
+        return !curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) &&
+               !curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->curl_error) &&
+               !curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) &&
+               !curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "gzip") &&
+               !curl_easy_setopt(e, CURLOPT_USERAGENT, o->user_agent) &&
+               !curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long) o->timeout_ms) &&
+               !curl_easy_setopt(e, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) o->max_body) &&
+               !curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L) &&
+               !curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+}
+
+int http_client_new(HttpClient **ret, const HttpClientOptions *options) {
+        _cleanup_(http_client_freep) HttpClient *c = calloc(1, sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        c->max_body = options->max_body;
+        c->multi = curl_multi_init();
+        c->easy = curl_easy_init();
+        if (!c->multi || !c->easy || !set_options(c, options))
+                return -ENOMEM;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+void http_client_free(HttpClient *client) {
+        if (!client)
+                return;
+        curl_easy_cleanup(client->easy);
+        curl_multi_cleanup(client->multi);
+        free(client);
+}
+
+/* Runs the transfer until it ends. 0, -ECANCELED, or -EIO for what curl_multi itself refused. */
+static int drive(HttpClient *c, int cancel_fd, CURLcode *ret) {
+        struct curl_waitfd cancel = { .fd = cancel_fd, .events = CURL_WAIT_POLLIN };
+        int running = 1;
+
+        for (;;) {
+                if (curl_multi_perform(c->multi, &running))
+                        return -EIO;
+                if (!running)
+                        break;
+                cancel.revents = 0;
+                if (curl_multi_poll(c->multi, &cancel, cancel_fd >= 0 ? 1 : 0, 1000, NULL))
+                        return -EIO;
+                if (cancel.revents)
+                        return -ECANCELED;
+        }
+        int left;
+        const CURLMsg *message = curl_multi_info_read(c->multi, &left);
+        if (!message || message->msg != CURLMSG_DONE)
+                return -EIO;
+        *ret = message->data.result;
+        return 0;
+}
+
+static int errno_of_curl(CURLcode code) {
+        switch (code) {
+        case CURLE_OPERATION_TIMEDOUT:
+                return -ETIMEDOUT;
+        case CURLE_COULDNT_CONNECT:
+                return -ECONNREFUSED;
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_RESOLVE_PROXY:
+                return -EHOSTUNREACH;
+        case CURLE_FILESIZE_EXCEEDED:
+        case CURLE_WRITE_ERROR:
+                return -EMSGSIZE;
+        case CURLE_PEER_FAILED_VERIFICATION:
+        case CURLE_SSL_CONNECT_ERROR:
+                return -EKEYREJECTED;
+        default:
+                return -EIO;
+        }
+}
+
+static int64_t monotonic_ns(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* curl reads both forms of Retry-After (RFC 9110 section 10.2.3) and gives 0 for none; a header
+ * that says 0 is told apart by asking for it. */
+static int64_t read_retry_after_ms(CURL *easy) {
+        struct curl_header *header;
+        curl_off_t seconds = 0;
+
+        if (curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header))
+                return -1;
+        if (curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) || seconds < 0)
+                return -1;
+        return (int64_t) seconds * 1000;
+}
+
+static int finish(HttpClient *c, CURLcode code, int64_t began_ms, HttpAnswer *answer, char *error,
+                  size_t error_size) {
+        long status = 0;
+
+        if (code) {
+                snprintf(error, error_size, "%s",
+                         *c->curl_error ? c->curl_error : curl_easy_strerror(code));
+                return errno_of_curl(code);
+        }
+        curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+        answer->status = (int) status;
+        answer->received_at_ns = monotonic_ns();
+        answer->duration_ms = clock_monotonic_ms() - began_ms;
+        answer->retry_after_ms = read_retry_after_ms(c->easy);
+        return 0;
+}
+
+static int make_headers(const char *const *headers, struct curl_slist **ret) {
+        struct curl_slist *list = NULL;
+        for (size_t i = 0; headers && headers[i]; i++) {
+                struct curl_slist *longer = curl_slist_append(list, headers[i]);
+                if (!longer) {
+                        curl_slist_free_all(list);
+                        return -ENOMEM;
+                }
+                list = longer;
+        }
+        *ret = list;
+        return 0;
+}
+
+int http_client_get(HttpClient *client, const char *url, const char *const *headers, int cancel_fd,
+                    HttpAnswer *ret, char *error, size_t error_size) {
+        HttpAnswer answer = { .body = { .max = client->max_body }, .retry_after_ms = -1 };
+        struct curl_slist *list = NULL;
+        CURLcode code = CURLE_OK;
+        int64_t began_ms = clock_monotonic_ms();
+
+        snprintf(error, error_size, "out of memory");
+        int r = make_headers(headers, &list);
+        if (r < 0)
+                return r;
+        client->curl_error[0] = '\0';
+        curl_easy_setopt(client->easy, CURLOPT_URL, url);
+        curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, list);
+        curl_easy_setopt(client->easy, CURLOPT_WRITEDATA, &answer.body);
+
+        curl_multi_add_handle(client->multi, client->easy);
+        r = drive(client, cancel_fd, &code);
+        if (r == 0)
+                r = finish(client, code, began_ms, &answer, error, error_size);
+        curl_multi_remove_handle(client->multi, client->easy);
+        curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
+        curl_slist_free_all(list);
+
+        if (r < 0) {
+                http_answer_done(&answer);
+                return r;
+        }
+        *ret = answer;
+        return 0;
+}

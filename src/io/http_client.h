@@ -21,8 +21,8 @@ typedef struct HttpAnswer {
 void http_answer_done(HttpAnswer *answer);
 
 typedef struct HttpClientOptions {
-        int64_t timeout_ms;  /* for a whole exchange */
-        size_t max_body;     /* bytes, decompressed */
+        int64_t timeout_ms; /* for a whole exchange */
+        size_t max_body;    /* bytes, decompressed */
         const char *user_agent;
 } HttpClientOptions;
 

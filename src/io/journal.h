@@ -11,13 +11,15 @@
 #include "core/macro.h"
 
 typedef struct LogField {
-        const char *name;  /* "COIN_ID" */
-        const char *text;  /* or, if NULL, the number */
+        const char *name; /* "COIN_ID" */
+        const char *text; /* or, if NULL, the number */
         int64_t number;
 } LogField;
 
-#define LOG_TEXT(field, value) { .name = (field), .text = (value) }
-#define LOG_NUMBER(field, value) { .name = (field), .number = (int64_t) (value) }
+#define LOG_TEXT(field, value)                                                                     \
+        { .name = (field), .text = (value) }
+#define LOG_NUMBER(field, value)                                                                   \
+        { .name = (field), .number = (int64_t) (value) }
 /* journal_log(LOG_WARNING, LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", 429)), "CoinGecko ...", ...); */
 #define LOG_FIELDS(...) ((const LogField[]){ __VA_ARGS__, { .name = NULL } })
 

@@ -8,9 +8,9 @@
 #include "core/macro.h"
 
 typedef struct Notify {
-        char status[256];      /* the last STATUS= that was sent */
-        int64_t status_ms;     /* and when (monotonic) */
-        int64_t watchdog_ms;   /* how often WATCHDOG=1 is due: half of WATCHDOG_USEC; 0: never */
+        char status[256];    /* the last STATUS= that was sent */
+        int64_t status_ms;   /* and when (monotonic) */
+        int64_t watchdog_ms; /* how often WATCHDOG=1 is due: half of WATCHDOG_USEC; 0: never */
         int64_t watchdog_due_ms;
         bool ready;
 } Notify;

@@ -23,8 +23,8 @@ DEFINE_CLEANUP(PgConn *, pg_close)
  * -ENOTCONN: the connection is lost, pg_close() and connect again; -EINVAL: the server refused
  * the data (SQLSTATE class 22 or 23): the statement, not the connection, is at fault; -EIO: any
  * other refusal (a missing table, a full disk, ...). One line in ERROR. */
-_must_check_ int pg_query(PgConn *conn, const char *sql, const char *const *params,
-                          size_t n_params, PgRows **ret_rows, char *error, size_t error_size);
+_must_check_ int pg_query(PgConn *conn, const char *sql, const char *const *params, size_t n_params,
+                          PgRows **ret_rows, char *error, size_t error_size);
 
 void pg_rows_free(PgRows *rows); /* accepts NULL */
 DEFINE_CLEANUP(PgRows *, pg_rows_free)

@@ -29,8 +29,8 @@ _must_check_ int ws_frame_append_text(Buffer *b, const char *text, size_t length
 
 /* Serves connections that arrive at LISTEN_FD (taken over, closed with the server). A request
  * that is no WebSocket handshake gets 426 Upgrade Required. */
-_must_check_ int ws_server_new(WsServer **ret, WebLoop *loop, int listen_fd,
-                               const WsEvents *events, void *user);
+_must_check_ int ws_server_new(WsServer **ret, WebLoop *loop, int listen_fd, const WsEvents *events,
+                               void *user);
 void ws_server_free(WsServer *server); /* accepts NULL; before its loop */
 DEFINE_CLEANUP(WsServer *, ws_server_free)
 
