@@ -12,7 +12,7 @@
 struct HttpClient {
         CURLM *multi; /* drives the one easy handle, because curl_multi_poll() can be interrupted */
         CURL *easy;
-        size_t max_body;
+        HttpClientOptions options;
         char curl_error[CURL_ERROR_SIZE];
 };
 
@@ -42,7 +42,7 @@ int http_client_new(HttpClient **ret, const HttpClientOptions *options) {
         _cleanup_(http_client_freep) HttpClient *c = calloc(1, sizeof(*c));
         if (!c)
                 return -ENOMEM;
-        c->max_body = options->max_body;
+        c->options = *options;
         c->multi = curl_multi_init();
         c->easy = curl_easy_init();
         if (!c->multi || !c->easy || !set_options(c, options))
@@ -74,6 +74,8 @@ static int drive(HttpClient *c, int cancel_fd, CURLcode *ret) {
                         return -EIO;
                 if (cancel.revents)
                         return -ECANCELED;
+                if (c->options.on_wait)
+                        c->options.on_wait(c->options.user);
         }
         int left;
         const CURLMsg *message = curl_multi_info_read(c->multi, &left);
@@ -155,7 +157,7 @@ static int make_headers(const char *const *headers, struct curl_slist **ret) {
 
 int http_client_get(HttpClient *client, const char *url, const char *const *headers, int cancel_fd,
                     HttpAnswer *ret, char *error, size_t error_size) {
-        HttpAnswer answer = { .body = { .max = client->max_body }, .retry_after_ms = -1 };
+        HttpAnswer answer = { .body = { .max = client->options.max_body }, .retry_after_ms = -1 };
         struct curl_slist *list = NULL;
         CURLcode code = CURLE_OK;
         int64_t began_ms = clock_monotonic_ms();

@@ -24,6 +24,9 @@ typedef struct HttpClientOptions {
         int64_t timeout_ms; /* for a whole exchange */
         size_t max_body;    /* bytes, decompressed */
         const char *user_agent;
+        /* Called about once a second while waiting, e.g. to feed a watchdog; may be NULL. */
+        void (*on_wait)(void *user);
+        void *user;
 } HttpClientOptions;
 
 _must_check_ int http_client_new(HttpClient **ret, const HttpClientOptions *options);

@@ -1,0 +1,96 @@
+#include "fetcher/budget.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FILE_NAME "calls-this-month"
+
+static int month_of(int64_t ms) {
+        time_t seconds = (time_t) (ms / 1000);
+        struct tm utc;
+        gmtime_r(&seconds, &utc);
+        return (utc.tm_year + 1900) * 12 + utc.tm_mon;
+}
+
+static int64_t ms_to_month_end(int64_t now_ms) {
+        int month = month_of(now_ms) + 1;
+        struct tm first = { .tm_year = month / 12 - 1900, .tm_mon = month % 12, .tm_mday = 1 };
+        return (int64_t) timegm(&first) * 1000 - now_ms;
+}
+
+/* The file is one line: "2026-11 1234". */
+static int read_count(Budget *b) {
+        int year, month;
+        long long used;
+        FILE *f = fopen(b->path, "re");
+        if (!f)
+                return errno == ENOENT ? 0 : -errno;
+        int n = fscanf(f, "%d-%d %lld", &year, &month, &used);
+        fclose(f);
+        if (n != 3 || used < 0)
+                return -EBADMSG;
+        if (year * 12 + month - 1 == b->month)
+                b->used = used;
+        return 0;
+}
+
+/* Written beside the old one and renamed over it: never half a file. */
+static int write_count(const Budget *b) {
+        char temporary[4096 + 16], line[64];
+
+        snprintf(temporary, sizeof(temporary), "%s.new", b->path);
+        int n = snprintf(line, sizeof(line), "%04d-%02d %lld\n", b->month / 12, b->month % 12 + 1,
+                         (long long) b->used);
+        int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+        if (fd < 0)
+                return -errno;
+        int r = write(fd, line, (size_t) n) == n ? 0 : -EIO;
+        if (close(fd) < 0)
+                r = -errno;
+        if (r == 0 && rename(temporary, b->path) < 0)
+                r = -errno;
+        return r;
+}
+
+int budget_open(Budget *ret, int64_t monthly_calls, const char *directory, int64_t now_ms) {
+        Budget b = { .monthly_calls = monthly_calls, .month = month_of(now_ms) };
+        int r = 0;
+
+        if (monthly_calls > 0 && directory && *directory) {
+                if (strlen(directory) + sizeof("/" FILE_NAME) > 4096)
+                        return -ENAMETOOLONG;
+                if (asprintf(&b.path, "%s/" FILE_NAME, directory) < 0)
+                        return -ENOMEM;
+                r = read_count(&b);
+        }
+        *ret = b;
+        return r;
+}
+
+void budget_done(Budget *b) {
+        free(b->path);
+        b->path = NULL;
+}
+
+int budget_spend(Budget *b, int64_t now_ms) {
+        int month = month_of(now_ms);
+
+        if (month != b->month) {
+                b->month = month;
+                b->used = 0;
+        }
+        b->used++;
+        return b->path ? write_count(b) : 0;
+}
+
+int64_t budget_spacing_ms(const Budget *b, int64_t now_ms) {
+        if (b->monthly_calls == 0)
+                return 0;
+        int64_t used = b->month == month_of(now_ms) ? b->used : 0;
+        int64_t left = MAX_OF(b->monthly_calls - used, INT64_C(0));
+        return left > 0 ? ms_to_month_end(now_ms) / left : ms_to_month_end(now_ms);
+}

@@ -1,0 +1,34 @@
+/* The monthly call budget: how many calls this calendar month (UTC) has cost, and how far apart
+ * calls must be so that the rest lasts until its end. The count survives a restart in a small
+ * file. One thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/macro.h"
+
+typedef struct Budget {
+        int64_t monthly_calls; /* 0: none, everything is allowed */
+        int month;             /* months since year 0 of the count */
+        int64_t used;
+        char *path; /* NULL: the count is not kept */
+} Budget;
+
+/* DIRECTORY may be NULL or "". Reads what an earlier run has used this month.
+ * 0, -ENOMEM, or another negative errno if the file is there but unusable (the budget then
+ * begins with a used count of 0). */
+_must_check_ int budget_open(Budget *ret, int64_t monthly_calls, const char *directory,
+                             int64_t now_ms);
+void budget_done(Budget *b);
+
+/* Counts one call that is about to be made and notes it in the file. 0 or negative errno (the
+ * call is counted all the same). */
+int budget_spend(Budget *b, int64_t now_ms);
+
+/* Milliseconds from one call to the next at which the rest of the budget lasts until the month's
+ * end; at least one month's end away when it is used up. 0 without a budget. */
+int64_t budget_spacing_ms(const Budget *b, int64_t now_ms);
+static inline bool budget_is_exhausted(const Budget *b) {
+        return b->monthly_calls > 0 && b->used >= b->monthly_calls;
+}

@@ -1,0 +1,119 @@
+#include "fetcher/call_plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/buffer.h"
+
+static size_t list_length(char **list) {
+        size_t n = 0;
+        while (list[n])
+                n++;
+        return n;
+}
+
+/* Percent-encodes what may not stand in a query (RFC 3986 section 2.3). */
+static int append_encoded(Buffer *b, const char *text) {
+        static const char unreserved[] =
+                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+        int r = 0;
+        for (; *text && r == 0; text++)
+                r = strchr(unreserved, *text)
+                                    ? buffer_append(b, text, 1)
+                                    : buffer_append_format(b, "%%%02X", (unsigned char) *text);
+        return r;
+}
+
+static int append_ids(Buffer *b, char **ids, size_t n) {
+        int r = buffer_append_text(b, "&ids=");
+        for (size_t i = 0; i < n && r == 0; i++) {
+                if (i > 0)
+                        r = buffer_append_text(b, "%2C");
+                if (r == 0)
+                        r = append_encoded(b, ids[i]);
+        }
+        return r;
+}
+
+static int add_call(CallPlan *plan, const char *currency, char **ids, size_t n_wanted,
+                    size_t per_page, size_t page) {
+        Buffer target = { .data = NULL };
+        int r = buffer_append_format(&target,
+                                     "/coins/markets?vs_currency=%s&order=market_cap_desc"
+                                     "&per_page=%zu&page=%zu&sparkline=false",
+                                     currency, per_page, page);
+        if (r == 0 && ids)
+                r = append_ids(&target, ids, n_wanted);
+        if (r < 0) {
+                buffer_done(&target);
+                return r;
+        }
+        plan->calls[plan->n_calls++] = (MarketsCall){
+                .target = target.data, .currency = currency, .n_wanted = n_wanted, .ids = ids
+        };
+        return 0;
+}
+
+/* Pages of equal size: two of 150 rather than one of 250 and one of 50 of which 200 are waste. */
+static int add_top(CallPlan *plan, const char *currency, size_t n) {
+        size_t pages = (n + MARKETS_PAGE_MAX - 1) / MARKETS_PAGE_MAX;
+        size_t per_page = (n + pages - 1) / pages;
+        int r = 0;
+        for (size_t page = 1; page <= pages && r == 0; page++)
+                r = add_call(plan, currency, NULL, MIN_OF(per_page, n - per_page * (page - 1)),
+                             per_page, page);
+        return r;
+}
+
+static int add_ids(CallPlan *plan, const char *currency) {
+        size_t n = list_length(plan->ids);
+        int r = 0;
+        for (size_t i = 0; i < n && r == 0; i += MARKETS_PAGE_MAX)
+                r = add_call(plan, currency, plan->ids + i,
+                             MIN_OF((size_t) MARKETS_PAGE_MAX, n - i), MARKETS_PAGE_MAX, 1);
+        return r;
+}
+
+/* The largest N of the top:N entries, 0 if there is none; the other entries go to plan->ids. */
+static size_t split_coins(CallPlan *plan, char **coins) {
+        size_t top = 0, n = 0;
+        for (; *coins; coins++) {
+                int n_top = config_coin_top_n(*coins);
+                if (n_top > 0)
+                        top = MAX_OF(top, (size_t) n_top);
+                else
+                        plan->ids[n++] = *coins;
+        }
+        return top;
+}
+
+int call_plan_make(CallPlan *ret, const Config *config) {
+        size_t n_coins = list_length(config->coins);
+        size_t n_currencies = list_length(config->currencies);
+        CallPlan plan = { .ids = calloc(n_coins + 1, sizeof(char *)) };
+        int r = plan.ids ? 0 : -ENOMEM;
+
+        size_t top = r == 0 ? split_coins(&plan, config->coins) : 0;
+        size_t most = (top + n_coins) / MARKETS_PAGE_MAX + 2;
+        if (r == 0 && !(plan.calls = calloc(most * n_currencies, sizeof(MarketsCall))))
+                r = -ENOMEM;
+        for (size_t i = 0; i < n_currencies && r == 0; i++) {
+                r = top > 0 ? add_top(&plan, config->currencies[i], top) : 0;
+                if (r == 0)
+                        r = add_ids(&plan, config->currencies[i]);
+        }
+        if (r < 0) {
+                call_plan_done(&plan);
+                return r;
+        }
+        *ret = plan;
+        return 0;
+}
+
+void call_plan_done(CallPlan *plan) {
+        for (size_t i = 0; i < plan->n_calls; i++)
+                free(plan->calls[i].target);
+        free(plan->calls);
+        free(plan->ids);
+        *plan = (CallPlan){ .calls = NULL };
+}

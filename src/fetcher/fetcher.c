@@ -1,0 +1,292 @@
+#include "fetcher/fetcher_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include "config.h"
+#include "core/clock.h"
+#include "io/daemon.h"
+#include "io/journal.h"
+
+#define TOPIC_TIMEOUT_MS 5000
+#define FLUSH_TIMEOUT_MS 4000
+#define MAX_BODY_BYTES (16u << 20)
+/* The longest sleep: STATUS= stays fresh and the watchdog fed. */
+#define TURN_MS 1000
+
+/* ---- Kafka ----------------------------------------------------------------------------------- */
+
+static void on_kafka_log(int priority, const char *text, void *user) {
+        (void) user;
+        /* librdkafka repeats itself; what matters is told by on_delivery and the loop. */
+        journal_log(priority < LOG_WARNING ? LOG_WARNING : LOG_DEBUG, NULL, "librdkafka: %s", text);
+}
+
+static void on_delivery(int error, const char *reason, void *user) {
+        Fetcher *f = user;
+
+        if (error == 0)
+                return;
+        if (error == -ECONNABORTED)
+                f->fatal = error;
+        journal_log(error == -ECONNABORTED || error == -EMSGSIZE ? LOG_ERR : LOG_WARNING,
+                    LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
+                    "Kafka did not take a message (%s)%s.", reason,
+                    error == -ECONNABORTED || error == -EMSGSIZE ? "" : ", sending it again");
+}
+
+static int request_topic(Fetcher *f) {
+        const KafkaTopicOptions topic = {
+                .topic = f->config->kafka_topic,
+                .partitions = (int32_t) f->config->kafka_partitions,
+                .replication = (int32_t) f->config->kafka_replication,
+                .retention_ms = f->config->kafka_retention_ms,
+        };
+        char error[256];
+        int r = kafka_producer_create_topic(f->producer, &topic, TOPIC_TIMEOUT_MS, error,
+                                            sizeof(error));
+        if (r < 0)
+                log_error("Topic %s cannot be created: %s", topic.topic, error);
+        return r;
+}
+
+static void tell_ready(Fetcher *f) {
+        notify_ready(&f->notify, "Polling %zu calls every %" PRId64 " ms.", f->plan.n_calls,
+                     f->schedule.interval_ms);
+}
+
+static void on_topic(int error, const char *reason, void *user) {
+        Fetcher *f = user;
+        int64_t duration_ms;
+
+        /* Ready even without a broker: prices are fetched and wait in memory. */
+        tell_ready(f);
+        if (error == 0 || error == -EEXIST) {
+                f->topic_exists = true;
+                if (error == 0)
+                        log_info("Created topic %s.", f->config->kafka_topic);
+                if (episode_end(&f->broker_down, clock_monotonic_ms(), &duration_ms))
+                        log_info("Kafka is reachable, after %" PRId64 " s.", duration_ms / 1000);
+                return;
+        }
+        if (episode_fail(&f->broker_down, clock_monotonic_ms()))
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
+                            "Kafka at %s does not answer (%s), trying on; up to %" PRId64
+                            " updates wait in memory.",
+                            f->config->kafka_brokers, reason, f->config->kafka_buffer_messages);
+        int r = request_topic(f);
+        if (r < 0)
+                f->fatal = r;
+}
+
+/* ---- building -------------------------------------------------------------------------------- */
+
+static void on_http_wait(void *user) {
+        Fetcher *f = user;
+        kafka_producer_dispatch(f->producer);
+        notify_watchdog(&f->notify);
+}
+
+static int open_source(Fetcher *f) {
+        const HttpClientOptions options = {
+                .timeout_ms = f->config->coingecko_timeout_ms,
+                .max_body = MAX_BODY_BYTES,
+                .user_agent = "crypto-pulse/" PACKAGE_VERSION,
+                .on_wait = on_http_wait,
+                .user = f,
+        };
+        const char *reason = source_init(&f->source, f->config);
+        if (reason) {
+                log_error("The configuration cannot be used: %s.", reason);
+                return -EINVAL;
+        }
+        int r = call_plan_make(&f->plan, f->config);
+        if (r == 0)
+                r = schedule_init(&f->schedule, f->plan.n_calls, f->config->fetch_interval_ms,
+                                  clock_monotonic_ms());
+        if (r == 0)
+                r = http_client_new(&f->http, &options);
+        if (r < 0)
+                log_error("Cannot start: %s", strerror(-r));
+        return r;
+}
+
+static int open_kafka(Fetcher *f) {
+        const KafkaProducerEvents events = { .on_delivery = on_delivery,
+                                             .on_topic = on_topic,
+                                             .user = f };
+        char error[512];
+
+        f->kafka_options = (KafkaOptions){ .brokers = f->config->kafka_brokers,
+                                           .client_id = "crypto-pulse-fetcher",
+                                           .log = on_kafka_log,
+                                           .log_user = f };
+        int r = kafka_producer_new(&f->producer, &f->kafka_options, f->config->kafka_topic,
+                                   f->config->kafka_buffer_messages, &events, error, sizeof(error));
+        if (r < 0) {
+                log_error("The Kafka producer cannot be made: %s", error);
+                return r;
+        }
+        r = publisher_new(&f->publisher, f->producer);
+        return r < 0 ? r : request_topic(f);
+}
+
+static void open_budget(Fetcher *f) {
+        const char *directory = f->config->fetcher_state_directory;
+        if (!*directory)
+                directory = getenv("STATE_DIRECTORY");
+        int r = budget_open(&f->budget, f->config->coingecko_monthly_calls, directory,
+                            clock_realtime_ms());
+        if (r < 0)
+                log_warning("What this month has used of the call budget is not known (%s), "
+                            "counting from 0.",
+                            strerror(-r));
+}
+
+int fetcher_new(Fetcher **ret, Config *config, int signal_fd) {
+        _cleanup_(fetcher_freep) Fetcher *f = calloc(1, sizeof(*f));
+        if (!f)
+                return -ENOMEM;
+        f->config = config;
+        f->signal_fd = signal_fd;
+        notify_init(&f->notify);
+
+        int r = open_source(f);
+        if (r == 0)
+                r = open_kafka(f);
+        if (r < 0) {
+                f->config = NULL; /* stays the caller's */
+                return r;
+        }
+        open_budget(f);
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
+void fetcher_free(Fetcher *fetcher) {
+        if (!fetcher)
+                return;
+        publisher_free(fetcher->publisher);
+        kafka_producer_free(fetcher->producer);
+        http_client_free(fetcher->http);
+        budget_done(&fetcher->budget);
+        schedule_done(&fetcher->schedule);
+        call_plan_done(&fetcher->plan);
+        explicit_bzero(&fetcher->source, sizeof(fetcher->source));
+        config_free(fetcher->config);
+        free(fetcher);
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+/* The time until the next call may be made; -1: not until something changes. */
+static int64_t ms_until_due(Fetcher *f, size_t *ret_call) {
+        int64_t now = clock_monotonic_ms(), due, duration_ms;
+
+        *ret_call = schedule_next(&f->schedule, &due);
+        size_t pending = kafka_producer_pending(f->producer);
+        if (pending + MARKETS_PAGE_MAX > (size_t) f->config->kafka_buffer_messages) {
+                if (episode_fail(&f->buffer_full, now))
+                        log_warning("%zu updates wait for Kafka and no more fit into memory; "
+                                    "polling pauses until it is back, nothing fetched is lost.",
+                                    pending);
+                return -1;
+        }
+        if (episode_end(&f->buffer_full, now, &duration_ms))
+                log_info("There is room for updates again, after %" PRId64 " s.",
+                         duration_ms / 1000);
+        return MAX_OF(due - now, INT64_C(0));
+}
+
+/* The budget stretches the interval so that all calls of a round are paid for. */
+static void apply_budget(Fetcher *f) {
+        int64_t spacing = budget_spacing_ms(&f->budget, clock_realtime_ms());
+        int64_t interval = spacing * (int64_t) f->plan.n_calls;
+
+        f->schedule.interval_ms = MAX_OF(f->config->fetch_interval_ms, interval);
+        if (!budget_is_exhausted(&f->budget))
+                return;
+        schedule_pause(&f->schedule, clock_monotonic_ms(), MIN_OF(spacing, INT64_C(60000)), 0);
+        if (episode_fail(&f->budget_used, clock_monotonic_ms()))
+                log_warning("This month's budget of %" PRId64 " calls is used up; the next call is "
+                            "made next month. Raise coingecko.monthly_calls to go on now.",
+                            f->budget.monthly_calls);
+}
+
+static void tell_status(Fetcher *f) {
+        size_t pending = kafka_producer_pending(f->producer);
+        int64_t now = clock_monotonic_ms();
+
+        if (!f->topic_exists)
+                notify_status(&f->notify, "Waiting for Kafka at %s; %zu updates wait in memory.",
+                              f->config->kafka_brokers, pending);
+        else if (f->answered_at_ms == 0)
+                notify_status(&f->notify, "Waiting for the first answer of %s.",
+                              f->source.base_url);
+        else
+                notify_status(&f->notify,
+                              "%zu prices tracked, last answer %" PRId64 " s ago, %" PRIu64
+                              " updates published, %zu waiting for Kafka.",
+                              publisher_n_coins(f->publisher), (now - f->answered_at_ms) / 1000,
+                              f->n_published, pending);
+}
+
+static int wait_for_events(Fetcher *f, int64_t timeout_ms) {
+        struct pollfd fds[] = {
+                { .fd = f->signal_fd, .events = POLLIN },
+                { .fd = kafka_producer_fd(f->producer), .events = POLLIN },
+        };
+        int timeout = timeout_ms < 0 || timeout_ms > TURN_MS ? TURN_MS : (int) timeout_ms;
+        if (poll(fds, ELEMENTS(fds), timeout) < 0 && errno != EINTR)
+                return -errno;
+        kafka_producer_dispatch(f->producer);
+        return 0;
+}
+
+/* One turn of the loop: wait, and make a call if one is due. */
+static int turn(Fetcher *f) {
+        size_t call;
+
+        if (f->fatal < 0)
+                return f->fatal;
+        apply_budget(f);
+        tell_status(f);
+        notify_watchdog(&f->notify);
+        int64_t wait_ms = ms_until_due(f, &call);
+        if (wait_ms == 0)
+                return fetcher_poll(f, call);
+        return wait_for_events(f, wait_ms);
+}
+
+static int stop(Fetcher *f) {
+        notify_stopping(&f->notify);
+        int r = kafka_producer_flush(f->producer, FLUSH_TIMEOUT_MS);
+        size_t left = kafka_producer_pending(f->producer);
+        if (r < 0)
+                log_error("Stopping while Kafka is away: %zu fetched updates were not delivered.",
+                          left);
+        else
+                log_info("Stopped; every fetched update was delivered.");
+        return 0;
+}
+
+int fetcher_run(Fetcher *f) {
+        log_info("Polling %s, %zu calls every %" PRId64 " ms, for topic %s.", f->source.base_url,
+                 f->plan.n_calls, f->schedule.interval_ms, f->config->kafka_topic);
+        for (;;) {
+                int signal_number = daemon_next_signal(f->signal_fd);
+                if (signal_number == SIGTERM || signal_number == SIGINT)
+                        return stop(f);
+                int r = turn(f);
+                if (r < 0 && r != -ECANCELED) {
+                        log_error("Cannot go on (%s); the service manager starts anew.",
+                                  strerror(-r));
+                        notify_stopping(&f->notify);
+                        return r;
+                }
+        }
+}

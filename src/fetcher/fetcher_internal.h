@@ -1,0 +1,45 @@
+/* The fetcher's root object, shared by fetcher.c (the loop) and poll.c (one call). */
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/coingecko.h"
+#include "core/episode.h"
+#include "fetcher/budget.h"
+#include "fetcher/call_plan.h"
+#include "fetcher/fetcher.h"
+#include "fetcher/publisher.h"
+#include "fetcher/schedule.h"
+#include "fetcher/source.h"
+#include "io/http_client.h"
+#include "io/kafka_producer.h"
+#include "io/notify.h"
+
+struct Fetcher {
+        Config *config;
+        int signal_fd;
+        Notify notify;
+
+        Source source;
+        CallPlan plan;
+        Schedule schedule;
+        Budget budget;
+        HttpClient *http;
+
+        KafkaOptions kafka_options;
+        KafkaProducer *producer;
+        Publisher *publisher;
+        bool topic_exists;
+        int fatal; /* negative errno: the producer can do nothing more */
+
+        /* Spells of trouble, each told once when it begins and once when it ends. */
+        Episode source_down, rate_limited, key_refused, bad_coins, missing_coins, broker_down,
+                        buffer_full, budget_used, state_unwritable;
+
+        int64_t answered_at_ms; /* monotonic; 0: not yet */
+        uint64_t n_published;
+};
+
+/* Makes call number CALL of the plan and publishes what is new in its answer. All that can go
+ * wrong with it is logged and scheduled for another try. -ECANCELED: a signal came meanwhile. */
+int fetcher_poll(Fetcher *fetcher, size_t call);

@@ -1,0 +1,208 @@
+/* One call: ask, tell the kinds of failure apart, publish what is new. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "core/clock.h"
+#include "fetcher/fetcher_internal.h"
+#include "io/journal.h"
+
+static uint32_t random_bits(void) {
+        uint32_t bits = 0;
+        if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) < 0)
+                bits = (uint32_t) clock_monotonic_ms(); /* jitter needs no more */
+        return bits;
+}
+
+static void tell_end(Episode *e, const char *what) {
+        int64_t duration_ms;
+        if (episode_end(e, clock_monotonic_ms(), &duration_ms))
+                journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
+                            "%s, after %" PRId64 " s.", what, duration_ms / 1000);
+}
+
+/* ---- failures -------------------------------------------------------------------------------- */
+
+static void retry_later(Fetcher *f, size_t call, int http_status, const char *reason) {
+        int64_t now = clock_monotonic_ms();
+        int64_t delay = schedule_failed(&f->schedule, call, now, random_bits());
+
+        if (episode_fail(&f->source_down, now))
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", http_status),
+                                       LOG_TEXT("URL", f->plan.calls[call].target)),
+                            "CoinGecko gives no usable answer (%s), trying again in %" PRId64
+                            " ms.",
+                            reason, delay);
+}
+
+static void pause_for_limit(Fetcher *f, const HttpAnswer *answer, const char *reason) {
+        int64_t now = clock_monotonic_ms();
+        int64_t delay = schedule_pause(&f->schedule, now, answer->retry_after_ms, random_bits());
+
+        if (episode_fail(&f->rate_limited, now))
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", answer->status),
+                                       LOG_NUMBER("DELAY_MS", delay)),
+                            "CoinGecko limits the rate of calls (%s), waiting %" PRId64
+                            " ms%s. A longer fetch_interval_ms or a key would help.",
+                            reason, delay, answer->retry_after_ms >= 0 ? " as it asks" : "");
+}
+
+/* 401, 403 and key troubles told as 400: asking again at once would not help. */
+static void pause_for_refusal(Fetcher *f, const HttpAnswer *answer, const char *reason) {
+        int64_t now = clock_monotonic_ms();
+        int64_t delay = schedule_pause(&f->schedule, now, -1, random_bits());
+
+        if (episode_fail(&f->key_refused, now))
+                journal_log(LOG_ERR, LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", answer->status)),
+                            "CoinGecko refuses us (%s); check coingecko.api_key and "
+                            "coingecko.plan. Trying again in %" PRId64 " ms.",
+                            reason, delay);
+}
+
+static void handle_refusal(Fetcher *f, size_t call, const HttpAnswer *answer) {
+        char text[200], reason[256];
+
+        coingecko_error_text(answer->body.data ? answer->body.data : "", answer->body.length, text,
+                             sizeof(text));
+        snprintf(reason, sizeof(reason), "HTTP %d: %s", answer->status, text);
+        if (answer->status == 429)
+                pause_for_limit(f, answer, reason);
+        else if (answer->status == 400 || answer->status == 401 || answer->status == 403)
+                pause_for_refusal(f, answer, reason);
+        else
+                retry_later(f, call, answer->status, reason);
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void tell_skipped(Fetcher *f, const MarketsPage *page) {
+        if (page->n_skipped == 0) {
+                tell_end(&f->bad_coins, "All coins of the answers can be used again");
+                return;
+        }
+        if (episode_fail(&f->bad_coins, clock_monotonic_ms()))
+                journal_log(LOG_INFO, LOG_FIELDS(LOG_TEXT("COIN_ID", page->skipped_coin_id)),
+                            "%zu of %zu coins in an answer have no usable price, passing over "
+                            "them; the first is %s: %s.",
+                            page->n_skipped, page->n_listed,
+                            *page->skipped_coin_id ? page->skipped_coin_id : "without an id",
+                            page->skipped_reason);
+}
+
+static bool page_has(const MarketsPage *page, const char *id) {
+        for (size_t i = 0; i < page->n_updates; i++)
+                if (strcmp(page->updates[i].coin_id, id) == 0)
+                        return true;
+        return false;
+}
+
+/* CoinGecko leaves out ids that it does not know without a word; a typing error shows here. */
+static void tell_missing(Fetcher *f, const MarketsCall *call, const MarketsPage *page) {
+        const char *first = NULL;
+
+        if (!call->ids)
+                return;
+        for (size_t i = 0; i < call->n_wanted && !first && page->n_listed < call->n_wanted; i++)
+                if (!page_has(page, call->ids[i]))
+                        first = call->ids[i];
+        if (!first)
+                tell_end(&f->missing_coins, "CoinGecko lists all coins that were asked for again");
+        else if (episode_fail(&f->missing_coins, clock_monotonic_ms()))
+                journal_log(LOG_WARNING, LOG_FIELDS(LOG_TEXT("COIN_ID", first)),
+                            "CoinGecko lists only %zu of %zu coins that were asked for; %s is "
+                            "missing. Is it the coin's API id?",
+                            page->n_listed, call->n_wanted, first);
+}
+
+static size_t publish_page(Fetcher *f, const MarketsCall *call, const MarketsPage *page) {
+        size_t n_published = 0;
+        size_t n = MIN_OF(page->n_updates, call->n_wanted);
+
+        for (size_t i = 0; i < n; i++) {
+                int r = publisher_publish(f->publisher, &page->updates[i]);
+                if (r > 0)
+                        n_published++;
+                else if (r < 0 && episode_fail(&f->buffer_full, clock_monotonic_ms()))
+                        log_warning("No room for the update of %s (%s); it is taken up at the "
+                                    "next poll.",
+                                    page->updates[i].coin_id, strerror(-r));
+        }
+        f->n_published += n_published;
+        return n_published;
+}
+
+static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
+        const MarketsCall *call = &f->plan.calls[i];
+        MarketsPage page;
+        char text[200], reason[256];
+
+        int r = coingecko_parse_markets(answer->body.data ? answer->body.data : "",
+                                        answer->body.length, call->currency, clock_realtime_ms(),
+                                        &page);
+        if (r < 0) {
+                coingecko_error_text(answer->body.data ? answer->body.data : "",
+                                     answer->body.length, text, sizeof(text));
+                snprintf(reason, sizeof(reason), "a body of %zu bytes that is no list of coins: %s",
+                         answer->body.length, r == -ENOMEM ? "out of memory" : text);
+                retry_later(f, i, answer->status, reason);
+                return;
+        }
+        size_t n = publish_page(f, call, &page);
+        schedule_succeeded(&f->schedule, i, clock_monotonic_ms());
+        f->answered_at_ms = clock_monotonic_ms();
+        journal_log(LOG_DEBUG,
+                    LOG_FIELDS(LOG_NUMBER("RECEIVED_AT_NS", answer->received_at_ns),
+                               LOG_NUMBER("DURATION_MS", answer->duration_ms)),
+                    "%zu coins in %s, %zu of them renewed.", page.n_listed, call->currency, n);
+        tell_skipped(f, &page);
+        tell_missing(f, call, &page);
+        markets_page_done(&page);
+        tell_end(&f->source_down, "CoinGecko answers again");
+        tell_end(&f->rate_limited, "CoinGecko no longer limits us");
+        tell_end(&f->key_refused, "CoinGecko accepts us again");
+}
+
+static int ask(Fetcher *f, size_t call, HttpAnswer *ret, char *error, size_t error_size) {
+        const char *headers[] = { "Accept: application/json", NULL, NULL };
+        char url[16384];
+        _cleanup_free_ char *long_url = NULL;
+        const char *target = f->plan.calls[call].target;
+
+        if (*f->source.key_header)
+                headers[1] = f->source.key_header;
+        int n = snprintf(url, sizeof(url), "%s%s", f->source.base_url, target);
+        if ((size_t) n >= sizeof(url) &&
+            asprintf(&long_url, "%s%s", f->source.base_url, target) < 0)
+                return -ENOMEM;
+        return http_client_get(f->http, long_url ? long_url : url, headers, f->signal_fd, ret,
+                               error, error_size);
+}
+
+int fetcher_poll(Fetcher *f, size_t call) {
+        HttpAnswer answer;
+        char error[512];
+
+        int r = budget_spend(&f->budget, clock_realtime_ms());
+        if (r < 0 && episode_fail(&f->state_unwritable, clock_monotonic_ms()))
+                log_warning("The count of this month's calls cannot be saved in %s (%s); after a "
+                            "restart the budget would not know of them.",
+                            f->budget.path, strerror(-r));
+
+        r = ask(f, call, &answer, error, sizeof(error));
+        if (r == -ECANCELED)
+                return r;
+        if (r < 0) {
+                retry_later(f, call, 0, error);
+                return 0;
+        }
+        if (answer.status == 200)
+                handle_answer(f, call, &answer);
+        else
+                handle_refusal(f, call, &answer);
+        http_answer_done(&answer);
+        return 0;
+}

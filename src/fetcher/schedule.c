@@ -1,0 +1,67 @@
+#include "fetcher/schedule.h"
+
+#include <errno.h>
+
+#define RETRY_MIN_MS 1000
+#define RETRY_MAX_MS 60000
+#define PAUSE_MIN_MS 5000
+#define PAUSE_MAX_MS 300000
+/* A Retry-After beyond this is taken for a mistake. */
+#define RETRY_AFTER_MAX_MS INT64_C(3600000)
+
+int schedule_init(Schedule *s, size_t n_calls, int64_t interval_ms, int64_t now_ms) {
+        *s = (Schedule){
+                .calls = calloc(n_calls, sizeof(ScheduledCall)),
+                .n_calls = n_calls,
+                .interval_ms = interval_ms,
+                .pause_backoff = { .min_ms = PAUSE_MIN_MS, .max_ms = PAUSE_MAX_MS },
+        };
+        if (!s->calls)
+                return -ENOMEM;
+        for (size_t i = 0; i < n_calls; i++)
+                s->calls[i] = (ScheduledCall){
+                        .due_ms = now_ms,
+                        .backoff = { .min_ms = RETRY_MIN_MS, .max_ms = RETRY_MAX_MS },
+                };
+        return 0;
+}
+
+void schedule_done(Schedule *s) {
+        free(s->calls);
+        s->calls = NULL;
+}
+
+size_t schedule_next(const Schedule *s, int64_t *ret_due_ms) {
+        size_t next = 0;
+        for (size_t i = 1; i < s->n_calls; i++)
+                if (s->calls[i].due_ms < s->calls[next].due_ms)
+                        next = i;
+        *ret_due_ms = MAX_OF(s->calls[next].due_ms, s->paused_until_ms);
+        return next;
+}
+
+void schedule_succeeded(Schedule *s, size_t call, int64_t now_ms) {
+        ScheduledCall *c = &s->calls[call];
+
+        /* The beat is kept, but rounds that were missed are not made up for. */
+        c->due_ms += s->interval_ms;
+        if (c->due_ms < now_ms + s->interval_ms / 2)
+                c->due_ms = now_ms + s->interval_ms;
+        backoff_reset(&c->backoff);
+        backoff_reset(&s->pause_backoff);
+}
+
+int64_t schedule_failed(Schedule *s, size_t call, int64_t now_ms, uint32_t random) {
+        ScheduledCall *c = &s->calls[call];
+        int64_t delay = backoff_next_ms(&c->backoff, random);
+        c->due_ms = now_ms + delay;
+        return delay;
+}
+
+int64_t schedule_pause(Schedule *s, int64_t now_ms, int64_t delay_ms, uint32_t random) {
+        if (delay_ms < 0)
+                delay_ms = backoff_next_ms(&s->pause_backoff, random);
+        delay_ms = MIN_OF(delay_ms, RETRY_AFTER_MAX_MS);
+        s->paused_until_ms = MAX_OF(s->paused_until_ms, now_ms + delay_ms);
+        return delay_ms;
+}
