@@ -1,0 +1,81 @@
+#!/bin/sh
+# Builds the dashboard for make:
+#
+#   build.sh SRCDIR BUILDDIR NODE NPM SOURCE...
+#
+# The result is BUILDDIR/web/dist and, as the last thing, BUILDDIR/web/dist.stamp, which holds a
+# digest of the sources. A release tarball brings both in SRCDIR/web: they are used if the digest
+# still fits, or if there is no Node.js to do better. Nothing is written to SRCDIR unless it is
+# BUILDDIR, too. Sources are named relative to SRCDIR.
+set -eu
+
+srcdir=$(cd "$1" && pwd)
+builddir=$(cd "$2" && pwd)
+node=$3
+npm=$4
+shift 4
+work=$builddir/web
+shipped=$srcdir/web
+
+digest() {
+        (cd "$srcdir" && cat "$@") | sha256sum | cut -d' ' -f1
+}
+
+finish() {
+        echo "$wanted" >"$work/dist.stamp"
+        exit 0
+}
+
+use_shipped() {
+        if [ "$srcdir" != "$builddir" ]; then
+                mkdir -p "$work"
+                rm -rf "$work/dist"
+                cp -R "$shipped/dist" "$work/dist"
+                chmod -R u+w "$work/dist"
+        fi
+        finish
+}
+
+# In a build folder of its own, npm and Vite get a copy of the sources to work in.
+stage_sources() {
+        [ "$srcdir" != "$builddir" ] || return 0
+        for source; do
+                target=$builddir/$source
+                cmp -s "$srcdir/$source" "$target" && continue
+                mkdir -p "$(dirname "$target")"
+                rm -f "$target"
+                cp "$srcdir/$source" "$target"
+                chmod u+w "$target"
+        done
+}
+
+install_packages() {
+        cmp -s package-lock.json node_modules/.installed-lock.json && return 0
+        echo "  NPM      packages of the dashboard (once, and when package-lock.json changes)"
+        "$npm" ci --no-progress --loglevel=error
+        cp package-lock.json node_modules/.installed-lock.json
+}
+
+wanted=$(digest "$@")
+if [ -f "$shipped/dist.stamp" ] && [ -f "$shipped/dist/index.html" ]; then
+        [ "$(cat "$shipped/dist.stamp")" != "$wanted" ] || use_shipped
+        if [ -z "$node" ] || [ -z "$npm" ]; then
+                echo "web: no Node.js, so the dashboard is taken as it was shipped" >&2
+                use_shipped
+        fi
+fi
+if [ -z "$node" ] || [ -z "$npm" ]; then
+        echo "web: Node.js 20.19 or newer and npm are needed to build the dashboard" \
+             "(install nodejs and npm, or configure with --disable-dashboard)" >&2
+        exit 1
+fi
+
+# npm starts whatever node comes first on PATH.
+PATH=$(dirname "$node"):$PATH
+export PATH
+stage_sources "$@"
+cd "$work"
+install_packages
+"$node" node_modules/vite/bin/vite.js build --logLevel warn
+"$node" scripts/precompress.mjs dist
+finish

@@ -1,0 +1,59 @@
+import { useEffect, useRef } from 'react';
+import type { ChartAdapter, ChartFactory } from '../chart/adapter';
+import { createChart } from '../chart/uplot';
+import type { PricePoint } from '../data/types';
+import { formatPrice } from '../lib/format';
+import styles from './HistoryPanel.module.css';
+import { onThemeChange } from './theme';
+
+interface Props {
+  readonly points: readonly PricePoint[];
+  readonly currency: string;
+  readonly label: string;
+  readonly onCursor: (index: number | null) => void;
+  readonly factory?: ChartFactory;
+}
+
+/** The line itself. React owns its element, the chart library what is inside. */
+export default function HistoryChart(props: Props) {
+  const { points, currency, label, onCursor, factory = createChart } = props;
+  const host = useRef<HTMLDivElement>(null);
+  const chart = useRef<ChartAdapter | null>(null);
+  const shown = useRef(0);
+
+  useEffect(() => {
+    if (!host.current) return undefined;
+    const created = factory(host.current, {
+      formatPrice: (price) => formatPrice(price, currency),
+      onCursor,
+    });
+    chart.current = created;
+    shown.current = 0;
+    const unsubscribe = onThemeChange(() => {
+      created.refreshTheme();
+    });
+    return () => {
+      unsubscribe();
+      created.destroy();
+      chart.current = null;
+    };
+  }, [currency, factory, onCursor]);
+
+  useEffect(() => {
+    // A zoom belongs to the series that it was made in: another length is another choice.
+    const goesOn = shown.current > 0 && Math.abs(points.length - shown.current) <= 1;
+    chart.current?.setPoints(points, goesOn);
+    shown.current = points.length;
+  }, [points, currency, factory, onCursor]);
+
+  return (
+    <div
+      ref={host}
+      className={styles.chart}
+      data-testid="coin-chart"
+      role="img"
+      aria-label={label}
+      tabIndex={0}
+    />
+  );
+}
