@@ -14,33 +14,36 @@ builddir=$(cd "$2" && pwd)
 node=$3
 npm=$4
 shift 4
-work=$builddir/web
+result=$builddir/web
 shipped=$srcdir/web
+# In a build folder of its own, npm and Vite get a copy of the sources to work in. It must not be
+# where make looks for the sources, or make would take the copies for them.
+work=$shipped
+[ "$srcdir" = "$builddir" ] || work=$result/work
 
 digest() {
         (cd "$srcdir" && cat "$@") | sha256sum | cut -d' ' -f1
 }
 
 finish() {
-        echo "$wanted" >"$work/dist.stamp"
+        echo "$wanted" >"$result/dist.stamp"
         exit 0
 }
 
 use_shipped() {
         if [ "$srcdir" != "$builddir" ]; then
-                mkdir -p "$work"
-                rm -rf "$work/dist"
-                cp -R "$shipped/dist" "$work/dist"
-                chmod -R u+w "$work/dist"
+                mkdir -p "$result"
+                rm -rf "$result/dist"
+                cp -R "$shipped/dist" "$result/dist"
+                chmod -R u+w "$result/dist"
         fi
         finish
 }
 
-# In a build folder of its own, npm and Vite get a copy of the sources to work in.
 stage_sources() {
-        [ "$srcdir" != "$builddir" ] || return 0
+        [ "$work" != "$shipped" ] || return 0
         for source; do
-                target=$builddir/$source
+                target=$work/${source#web/}
                 cmp -s "$srcdir/$source" "$target" && continue
                 mkdir -p "$(dirname "$target")"
                 rm -f "$target"
@@ -76,6 +79,6 @@ export PATH
 stage_sources "$@"
 cd "$work"
 install_packages
-"$node" node_modules/vite/bin/vite.js build --logLevel warn
-"$node" scripts/precompress.mjs dist
+"$node" node_modules/vite/bin/vite.js build --logLevel warn --emptyOutDir --outDir "$result/dist"
+"$node" scripts/precompress.mjs "$result/dist"
 finish

@@ -4,6 +4,8 @@ import 'uplot/dist/uPlot.min.css';
 import type { PricePoint } from '../data/types';
 import type { ChartAdapter, ChartFactory, ChartOptions } from './adapter';
 
+/** uPlot.Axis.Side.Right, which as a declared const enum has no value at run time. */
+const RIGHT: number = 1;
 const AXIS_FONT = '11px "Inter Variable", system-ui, sans-serif';
 const ARROWS: Readonly<Record<string, number>> = { ArrowLeft: -1, ArrowRight: 1 };
 
@@ -107,7 +109,7 @@ function plotOptions(host: HTMLElement, options: ChartOptions): uPlot.Options {
       { ...axis(), values: timeLabels, space: 90, size: 30 },
       {
         ...axis(),
-        side: 1,
+        side: RIGHT,
         space: 44,
         size: axisWidth,
         values: (_plot, splits) => splits.map((price) => options.formatPrice(price)),

@@ -106,7 +106,10 @@ export class MarketStore {
   /** Calls back after each flush in which this coin was dirty. */
   subscribeCoin(id: string, listener: Listener): () => void {
     let listeners = this.#coinListeners.get(id);
-    if (!listeners) this.#coinListeners.set(id, (listeners = new Set()));
+    if (!listeners) {
+      listeners = new Set();
+      this.#coinListeners.set(id, listeners);
+    }
     listeners.add(listener);
     return () => {
       listeners.delete(listener);
@@ -124,7 +127,10 @@ export class MarketStore {
 
   #quotesOf(id: string): Map<string, Quote> {
     let quotes = this.#quotes.get(id);
-    if (!quotes) this.#quotes.set(id, (quotes = new Map()));
+    if (!quotes) {
+      quotes = new Map<string, Quote>();
+      this.#quotes.set(id, quotes);
+    }
     return quotes;
   }
 
