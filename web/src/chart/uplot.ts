@@ -4,8 +4,9 @@ import 'uplot/dist/uPlot.min.css';
 import type { PricePoint } from '../data/types';
 import type { ChartAdapter, ChartFactory, ChartOptions } from './adapter';
 
-/** uPlot.Axis.Side.Right: as a declared const enum it has no value at run time. */
-const RIGHT = 1 as uPlot.Axis.Side;
+// uPlot.Axis.Side.Right: a declared const enum has no value at run time.
+// eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
+const RIGHT: uPlot.Axis.Side = 1;
 const AXIS_FONT = '11px "Inter Variable", system-ui, sans-serif';
 const ARROWS: Readonly<Record<string, number>> = { ArrowLeft: -1, ArrowRight: 1 };
 
