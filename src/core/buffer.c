@@ -71,9 +71,10 @@ int buffer_append_format(Buffer *b, const char *format, ...) {
 }
 
 int buffer_append_json_string(Buffer *b, const char *text) {
+        errno = 0;
         json_t *string = json_string(text);
         if (!string)
-                return -EILSEQ;
+                return errno == ENOMEM ? -ENOMEM : -EILSEQ;
 
         /* The first call measures; both leave the length out of the terminating NUL. */
         size_t n = json_dumpb(string, NULL, 0, JSON_ENCODE_ANY | JSON_COMPACT);

@@ -1,5 +1,6 @@
 #include "core/coingecko.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,11 +87,14 @@ static int read_array(const json_t *array, const char *currency, int64_t now_ms,
 int coingecko_parse_markets(const char *body, size_t length, const char *currency, int64_t now_ms,
                             MarketsPage *ret) {
         json_error_t error;
-        json_t *root = json_exact_parse(body, length, &error);
-        int r = -EBADMSG;
+        json_t *root;
 
-        if (json_is_array(root) && currency_is_valid(currency))
-                r = read_array(root, currency, now_ms, ret);
+        int r = json_exact_parse(body, length, &root, &error);
+        if (r < 0)
+                return r;
+        r = json_is_array(root) && currency_is_valid(currency)
+                            ? read_array(root, currency, now_ms, ret)
+                            : -EBADMSG;
         json_decref(root);
         return r;
 }
@@ -136,13 +140,18 @@ static void copy_readable(const char *text, size_t length, char *buffer, size_t 
 
 char *coingecko_error_text(const char *body, size_t length, char *buffer, size_t size) {
         json_error_t error;
-        json_t *root = json_exact_parse(body, length, &error);
-        const char *message = error_message(root);
+        json_t *root = NULL;
+        const char *message = NULL;
 
+        assert(size > 0);
+        if (json_exact_parse(body, length, &root, &error) == 0)
+                message = error_message(root);
         if (message)
                 copy_readable(message, strlen(message), buffer, size);
         else
                 copy_readable(body, length, buffer, size);
+        if (buffer[0] == '\0')
+                snprintf(buffer, size, "no text in the answer");
         json_decref(root);
         return buffer;
 }

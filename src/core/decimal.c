@@ -72,6 +72,16 @@ static int parse_span(const char *p, const char *end, NumberSpan *ret) {
         return 0;
 }
 
+static bool is_zero(const NumberSpan *s) {
+        for (size_t i = 0; i < s->n_integer; i++)
+                if (s->integer[i] != '0')
+                        return false;
+        for (size_t i = 0; i < s->n_fraction; i++)
+                if (s->fraction[i] != '0')
+                        return false;
+        return true;
+}
+
 static char digit_at(const NumberSpan *s, long i) {
         if (i < 0 || i >= (long) (s->n_integer + s->n_fraction))
                 return '0';
@@ -105,6 +115,11 @@ static int write_plain(const NumberSpan *s, Decimal *ret) {
         return 0;
 }
 
+bool decimal_is_json_number(const char *text, size_t length) {
+        NumberSpan span;
+        return parse_span(text, text + length, &span) == 0;
+}
+
 int decimal_parse(const char *text, size_t length, Decimal *ret) {
         NumberSpan span;
         Decimal result;
@@ -114,6 +129,8 @@ int decimal_parse(const char *text, size_t length, Decimal *ret) {
                 return r;
         if (span.n_integer + span.n_fraction > 2 * DECIMAL_TEXT_MAX)
                 return -ERANGE;
+        if (is_zero(&span))
+                span.negative = false; /* PostgreSQL's numeric has no -0 */
         r = write_plain(&span, &result);
         if (r < 0)
                 return r;

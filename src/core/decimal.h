@@ -21,6 +21,9 @@ typedef struct Decimal {
  * -EINVAL: not a JSON number; -ERANGE: its plain notation exceeds DECIMAL_TEXT_MAX. */
 _must_check_ int decimal_parse(const char *text, size_t length, Decimal *ret);
 
+/* True if it is a JSON number at all, however large. */
+bool decimal_is_json_number(const char *text, size_t length);
+
 static inline bool decimal_is_set(const Decimal *d) {
         return d->text[0] != '\0';
 }

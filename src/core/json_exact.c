@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/buffer.h"
 
@@ -24,55 +25,92 @@ static const char *skip_string(const char *p, const char *end) {
         return end;
 }
 
-/* A number begins where, outside of strings, a digit or a minus stands; it ends with the last
- * character that numbers are made of. Whether it is well-formed, decimal_parse() finds out. */
-static const char *skip_number(const char *p, const char *end) {
-        while (p < end && is_number_char(*p))
-                p++;
-        return p;
+/* What mark_numbers() writes to. Without bytes it only counts. */
+typedef struct Output {
+        char *bytes;
+        size_t length;
+} Output;
+
+static void put(Output *o, const char *bytes, size_t length) {
+        if (o->bytes)
+                memcpy(o->bytes + o->length, bytes, length);
+        o->length += length;
 }
 
-static char *mark_number(char *out, const char *number, size_t length) {
-        *out++ = '"';
-        *out++ = NUMBER_MARK;
-        memcpy(out, number, length);
-        out += length;
-        *out++ = '"';
-        return out;
+/* A string that begins with the mark would pass for a number: a blank takes its first place. */
+static void put_string(Output *o, const char *p, size_t length) {
+        bool raw = length > 1 && p[1] == NUMBER_MARK;
+        bool escaped = length > 6 && strncasecmp(p + 1, "\\u007f", 6) == 0;
+
+        if (raw || escaped) {
+                put(o, "\" ", 2);
+                put(o, p + 1, length - 1);
+        } else {
+                put(o, p, length);
+        }
 }
 
-/* OUT must have room for four times the text: each one-digit number grows by three. */
-static size_t mark_numbers(const char *text, size_t length, char *out) {
+/* Marks what is a number and stands where a value may stand. All else, such as 1. or 01 or
+ * {1:2}, stays as it is, for jansson to refuse. */
+static void put_number(Output *o, const char *p, size_t length, const char *end) {
+        static const char prefix[] = { '"', NUMBER_MARK };
+        const char *next = p + length;
+
+        while (next < end && strchr(" \t\r\n", *next) && *next)
+                next++;
+        if ((next < end && *next == ':') || !decimal_is_json_number(p, length)) {
+                put(o, p, length);
+                return;
+        }
+        put(o, prefix, sizeof(prefix));
+        put(o, p, length);
+        put(o, "\"", 1);
+}
+
+static bool begins_number(char c) {
+        return c == '-' || (c >= '0' && c <= '9');
+}
+
+static void mark_numbers(const char *text, size_t length, Output *o) {
         const char *p = text, *end = text + length;
-        char *o = out;
 
         while (p < end) {
                 const char *from = p;
                 if (*p == '"') {
                         p = skip_string(p, end);
-                } else if (*p == '-' || (*p >= '0' && *p <= '9')) {
-                        p = skip_number(p, end);
-                        o = mark_number(o, from, (size_t) (p - from));
-                        continue;
+                        put_string(o, from, (size_t) (p - from));
+                } else if (begins_number(*p)) {
+                        while (p < end && is_number_char(*p))
+                                p++;
+                        put_number(o, from, (size_t) (p - from), end);
                 } else {
-                        p++;
+                        while (p < end && *p != '"' && !begins_number(*p))
+                                p++;
+                        put(o, from, (size_t) (p - from));
                 }
-                memcpy(o, from, (size_t) (p - from));
-                o += p - from;
         }
-        return (size_t) (o - out);
 }
 
-json_t *json_exact_parse(const char *text, size_t length, json_error_t *ret_error) {
+int json_exact_parse(const char *text, size_t length, json_t **ret, json_error_t *ret_error) {
+        Output marked = { .bytes = NULL };
+
+        *ret_error = (json_error_t){ .line = -1 };
         if (length > SIZE_MAX / 8)
-                return NULL;
-        _cleanup_free_ char *marked = malloc(length * 4 + 1);
-        if (!marked) {
-                strcpy(ret_error->text, "out of memory");
-                return NULL;
-        }
-        size_t n = mark_numbers(text, length, marked);
-        return json_loadb(marked, n, JSON_REJECT_DUPLICATES, ret_error);
+                return -ENOMEM;
+        mark_numbers(text, length, &marked);
+        _cleanup_free_ char *bytes = malloc(marked.length + 1);
+        if (!bytes)
+                return -ENOMEM;
+        marked = (Output){ .bytes = bytes };
+        mark_numbers(text, length, &marked);
+
+        /* jansson takes a failed malloc() for a syntax error; errno tells them apart. */
+        errno = 0;
+        json_t *root = json_loadb(bytes, marked.length, JSON_REJECT_DUPLICATES, ret_error);
+        if (!root)
+                return errno == ENOMEM ? -ENOMEM : -EBADMSG;
+        *ret = root;
+        return 0;
 }
 
 int json_exact_decimal(const json_t *object, const char *key, Decimal *ret) {

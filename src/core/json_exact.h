@@ -1,7 +1,8 @@
 /* JSON with the text of its numbers kept.
  *
  * jansson stores numbers as double or long long and so forgets how they were written. Before
- * jansson sees the text, every number in it is turned into a string that begins with a mark;
+ * jansson sees the text, every number in it is turned into a string that begins with a mark (and
+ * a string that begins so already gets a blank in front, lest it be taken for a number);
  * everything else, the syntax errors included, is jansson's business. json_exact_decimal() and
  * json_exact_int() read those strings back. Pure; any thread. */
 #pragma once
@@ -12,9 +13,11 @@
 
 #include "core/decimal.h"
 
-/* Parses LENGTH bytes of JSON (RFC 8259). NULL on a syntax error, ret_error says where
- * (positions count the added quotes), or when memory is short. The caller owns the reference. */
-_must_check_ json_t *json_exact_parse(const char *text, size_t length, json_error_t *ret_error);
+/* Parses LENGTH bytes of JSON (RFC 8259), an object or an array; a member that is named twice is
+ * an error. -EBADMSG: a syntax error, ret_error says where (positions count the added quotes);
+ * -ENOMEM. The caller owns the reference in ret. */
+_must_check_ int json_exact_parse(const char *text, size_t length, json_t **ret,
+                                  json_error_t *ret_error);
 
 /* Member KEY of OBJECT. 0; -ENODATA: absent or null; -EINVAL: there, but not a number;
  * -ERANGE: a number out of bounds. ret_ is only touched on success. */

@@ -62,12 +62,7 @@ static int encode_body(Buffer *b, const PriceUpdate *update) {
         return r < 0 ? r : buffer_append_text(b, "}");
 }
 
-int price_encode_message(Buffer *b, const PriceUpdate *update) {
-        int r = buffer_append_text(b, "{");
-        return r < 0 ? r : encode_body(b, update);
-}
-
-int price_encode_live(Buffer *b, const PriceUpdate *update) {
+static int encode_live(Buffer *b, const PriceUpdate *update) {
         int r = buffer_append_text(b, "{\"coinId\":");
         if (r < 0)
                 return r;
@@ -76,6 +71,26 @@ int price_encode_live(Buffer *b, const PriceUpdate *update) {
                 return r;
         r = buffer_append_text(b, ",");
         return r < 0 ? r : encode_body(b, update);
+}
+
+/* A message is in the buffer as a whole or not at all. */
+static int undo_on_failure(Buffer *b, size_t length, int r) {
+        if (r < 0 && b->data) {
+                b->length = length;
+                b->data[length] = '\0';
+        }
+        return r;
+}
+
+int price_encode_message(Buffer *b, const PriceUpdate *update) {
+        size_t length = b->length;
+        int r = buffer_append_text(b, "{");
+        return undo_on_failure(b, length, r < 0 ? r : encode_body(b, update));
+}
+
+int price_encode_live(Buffer *b, const PriceUpdate *update) {
+        size_t length = b->length;
+        return undo_on_failure(b, length, encode_live(b, update));
 }
 
 /* A text that does not fit is left out rather than cut: it is decoration. */
@@ -124,24 +139,29 @@ static const char *decode_key(const void *key, size_t length, PriceUpdate *u) {
         return NULL;
 }
 
-static const char *decode_value(const void *value, size_t length, PriceUpdate *u) {
-        if (!value || length == 0)
-                return "no value";
-        if (length > PRICE_MESSAGE_MAX)
-                return "the value is larger than any price message";
-
+/* 0 with the reason, or NULL for none, in ret_reason; -ENOMEM. */
+static int decode_value(const void *value, size_t length, PriceUpdate *u, const char **ret_reason) {
         json_error_t error;
-        json_t *object = json_exact_parse(value, length, &error);
-        if (!object)
-                return "the value is not JSON";
-        const char *reason = "the value is not a JSON object";
+        json_t *object;
+
+        *ret_reason = !value || length == 0        ? "no value"
+                      : length > PRICE_MESSAGE_MAX ? "the value is larger than any price message"
+                                                   : NULL;
+        if (*ret_reason)
+                return 0;
+        int r = json_exact_parse(value, length, &object, &error);
+        if (r < 0) {
+                *ret_reason = "the value is not JSON";
+                return r == -ENOMEM ? r : 0;
+        }
+        *ret_reason = "the value is not a JSON object";
         if (json_is_object(object)) {
-                reason = decode_required(object, u);
-                if (!reason)
+                *ret_reason = decode_required(object, u);
+                if (!*ret_reason)
                         decode_details(object, u);
         }
         json_decref(object);
-        return reason;
+        return 0;
 }
 
 int price_decode_message(const void *key, size_t key_length, const void *value, size_t value_length,
@@ -149,8 +169,11 @@ int price_decode_message(const void *key, size_t key_length, const void *value, 
         PriceUpdate u = { .market_cap_rank = 0 };
 
         const char *reason = decode_key(key, key_length, &u);
-        if (!reason)
-                reason = decode_value(value, value_length, &u);
+        if (!reason) {
+                int r = decode_value(value, value_length, &u, &reason);
+                if (r < 0)
+                        return r;
+        }
         if (!reason)
                 reason = price_update_check(&u, now_ms);
         if (reason) {

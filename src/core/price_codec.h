@@ -17,7 +17,8 @@
 /* A message is about 300 bytes; what is larger than this is not one of ours. */
 #define PRICE_MESSAGE_MAX 65536
 
-/* Appends the Kafka value / the WebSocket text. 0 or what buffer_append returns. */
+/* Appends the Kafka value / the WebSocket text, whole or not at all. 0 or what buffer_append
+ * returns. */
 _must_check_ int price_encode_message(Buffer *b, const PriceUpdate *update);
 _must_check_ int price_encode_live(Buffer *b, const PriceUpdate *update);
 /* Appends the members that follow "timestamp", each with a leading comma. */
