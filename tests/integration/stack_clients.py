@@ -1,0 +1,192 @@
+"""What tests talk with: Kafka, PostgreSQL, Redis and WebSocket clients, and waiting."""
+
+import asyncio
+import json
+import threading
+import time
+
+import confluent_kafka
+import confluent_kafka.admin
+import psycopg2
+import websockets
+
+
+def wait_until(condition, timeout=30, what="the condition"):
+    """Polls until CONDITION() is truthy and returns that; an assertion fails after TIMEOUT s.
+    An exception counts as not yet: the server may be down at the moment."""
+    deadline = time.monotonic() + timeout
+    while True:
+        problem = None
+        try:
+            value = condition()
+            if value:
+                return value
+        except Exception as error:  # pylint: disable=broad-except
+            problem = error
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"{what} did not come true within {timeout} s") from problem
+        time.sleep(0.02)
+
+
+class Topic:
+    """One Kafka topic, seen from outside the daemons."""
+
+    def __init__(self, broker, name):
+        self.broker = broker
+        self.name = name
+        self._settings = {"bootstrap.servers": broker, "log_level": 2}
+        self._producer = None
+
+    def create(self, partitions=3):
+        admin = confluent_kafka.admin.AdminClient(self._settings)
+        new = confluent_kafka.admin.NewTopic(self.name, partitions, 1)
+        admin.create_topics([new])[self.name].result(30)
+
+    def partitions(self):
+        """How many it has; 0: there is no such topic."""
+        admin = confluent_kafka.admin.AdminClient(self._settings)
+        topics = admin.list_topics(timeout=30).topics
+        return len(topics[self.name].partitions) if self.name in topics else 0
+
+    def produce(self, key, value, **more):
+        """One message, acknowledged on return. VALUE: bytes, text, or what becomes JSON."""
+        self.produce_all([(key, value)], **more)
+
+    def produce_all(self, messages, **more):
+        """Many (key, value) pairs at once."""
+        if not self._producer:
+            self._producer = confluent_kafka.Producer(
+                {**self._settings, "message.max.bytes": 20_000_000, "linger.ms": 5})
+        failed = []
+        for key, value in messages:
+            if not isinstance(value, (bytes, str, type(None))):
+                value = json.dumps(value)
+            self._producer.produce(self.name, value, key, **more,
+                                   on_delivery=lambda e, _: failed.append(e) if e else None)
+            self._producer.poll(0)
+        assert self._producer.flush(60) == 0, "Kafka did not take the messages"
+        assert not failed, failed[0]
+
+    def read(self, count, timeout=30):
+        """The first COUNT messages as (key, value) texts, in the order of each partition."""
+        consumer = confluent_kafka.Consumer({
+            **self._settings, "group.id": f"reader-{time.monotonic_ns()}",
+            "auto.offset.reset": "earliest", "enable.auto.commit": False})
+        found = []
+        try:
+            consumer.subscribe([self.name])
+            deadline = time.monotonic() + timeout
+            while len(found) < count:
+                message = consumer.poll(0.2)
+                if message and not message.error():
+                    key = message.key()
+                    found.append((key.decode() if key else None, message.value().decode()))
+                assert time.monotonic() < deadline, f"{len(found)} of {count} messages came"
+        finally:
+            consumer.close()
+        return found
+
+
+class Database:
+    """Queries, each in a transaction of its own; connects anew when the server was away."""
+
+    def __init__(self, **connection):
+        self._settings = connection
+        self._connection = None
+
+    def rows(self, sql, *arguments):
+        """All rows of a query; [] of a statement without any."""
+        try:
+            return self._run(sql, arguments)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            self.close()
+            return self._run(sql, arguments)
+
+    def value(self, sql, *arguments):
+        """The first column of the first row, or None."""
+        rows = self.rows(sql, *arguments)
+        return rows[0][0] if rows else None
+
+    def close(self):
+        if self._connection:
+            self._connection.close()
+        self._connection = None
+
+    def _run(self, sql, arguments):
+        if not self._connection:
+            self._connection = psycopg2.connect(connect_timeout=5, **self._settings)
+            self._connection.autocommit = True
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, arguments or None)
+            return cursor.fetchall() if cursor.description else []
+
+
+class WebSocketClient:
+    """Collects what a WebSocket server sends, in a thread of its own."""
+
+    def __init__(self, url, **options):
+        self.url = url
+        self.messages = []  # texts, as they came
+        self.error = None   # why the connection ended, if it was not close()
+        self._options = {"max_size": None, "open_timeout": 10, **options}
+        self._changed = threading.Condition()
+        self._open = False
+        self._loop = asyncio.new_event_loop()
+        self._socket = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._open or self.error, 15)
+        if not self._open:
+            raise ConnectionError(f"{url}: {self.error or 'no answer'}")
+
+    def _run(self):
+        self._loop.run_until_complete(self._receive())
+
+    async def _receive(self):
+        try:
+            async with websockets.connect(self.url, **self._options) as self._socket:
+                self._tell(opened=True)
+                async for message in self._socket:
+                    self._tell(message)
+            self._tell(error=ConnectionError("closed by the server"))
+        except Exception as error:  # pylint: disable=broad-except
+            self._tell(error=error)
+
+    def _tell(self, message=None, opened=False, error=None):
+        with self._changed:
+            if message is not None:
+                self.messages.append(message)
+            self._open = self._open or opened
+            self.error = self.error or error
+            self._changed.notify_all()
+
+    @property
+    def updates(self):
+        """The messages as objects; numbers as they were written, for they must be exact."""
+        return [json.loads(m, parse_float=str, parse_int=str) for m in list(self.messages)]
+
+    def wait_for(self, condition, timeout=30):
+        """The first update that meets the condition."""
+        found, seen = [], 0
+
+        def look():
+            nonlocal seen
+            for text in self.messages[seen:]:
+                seen += 1
+                update = json.loads(text, parse_float=str, parse_int=str)
+                if condition(update):
+                    found.append(update)
+                    return True
+            return False
+
+        with self._changed:
+            assert self._changed.wait_for(lambda: look() or self.error, timeout), \
+                f"no such update within {timeout} s among {len(self.messages)}"
+        assert found, f"the connection ended: {self.error!r}"
+        return found[0]
+
+    def close(self):
+        if self._socket and not self.error:
+            asyncio.run_coroutine_threadsafe(self._socket.close(), self._loop).result(10)
+        self._thread.join(10)
