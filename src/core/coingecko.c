@@ -1,9 +1,11 @@
 #include "core/coingecko.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/json_exact.h"
 #include "core/timestamp.h"
@@ -114,24 +116,43 @@ static const char *error_message(const json_t *root) {
         return text;
 }
 
-/* Printable ASCII only, tags left out, white space folded: fit for one line of a log. */
-static void copy_readable(const char *text, size_t length, char *buffer, size_t size) {
-        size_t n = 0;
-        bool in_tag = false;
+/* The place behind the next END_MARK, or END. */
+static const char *skip_past(const char *p, const char *end, const char *end_mark) {
+        const char *found = memmem(p, (size_t) (end - p), end_mark, strlen(end_mark));
+        return found ? found + strlen(end_mark) : end;
+}
 
-        for (size_t i = 0; i < length && n + 1 < size; i++) {
-                char c = text[i];
-                if (c == '<')
-                        in_tag = true;
-                else if (c == '>' && in_tag) {
-                        in_tag = false;
-                        c = ' ';
-                }
-                if (in_tag || (unsigned char) c > '~')
+static bool begins_with(const char *p, const char *end, const char *prefix) {
+        size_t n = strlen(prefix);
+        return (size_t) (end - p) >= n && strncasecmp(p, prefix, n) == 0;
+}
+
+/* The end of the tag, comment, script or style sheet that begins at P; P itself if none does. */
+static const char *skip_markup(const char *p, const char *end) {
+        if (end - p < 2 || *p != '<' || !(isalpha((unsigned char) p[1]) || strchr("/!?", p[1])))
+                return p;
+        if (begins_with(p, end, "<!--"))
+                return skip_past(p + 4, end, "-->");
+        if (begins_with(p, end, "<script") || begins_with(p, end, "<style"))
+                p = skip_past(p, end, "</");
+        return skip_past(p, end, ">");
+}
+
+/* Printable ASCII only, markup left out, white space folded: fit for one line of a log. */
+static void copy_readable(const char *text, size_t length, char *buffer, size_t size) {
+        const char *p = text, *end = text + length;
+        size_t n = 0;
+
+        while (p < end && n + 1 < size) {
+                const char *behind = skip_markup(p, end);
+                char c = behind > p ? ' ' : *p;
+                p = behind > p ? behind : p + 1;
+                if ((unsigned char) c > '~')
                         continue;
-                if (c <= ' ' && (n == 0 || buffer[n - 1] == ' '))
-                        continue;
-                buffer[n++] = c <= ' ' ? ' ' : c;
+                if (c > ' ')
+                        buffer[n++] = c;
+                else if (n > 0 && buffer[n - 1] != ' ')
+                        buffer[n++] = ' ';
         }
         if (n > 0 && buffer[n - 1] == ' ')
                 n--;

@@ -1,0 +1,252 @@
+/* Answers of /coins/markets and of everything that may come in their place. */
+#include "unit.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+
+#include "core/buffer.h"
+#include "core/coingecko.h"
+
+#define NOW INT64_C(1795346553123) /* 2026-11-22T11:22:33.123Z */
+#define UPDATED "\"last_updated\":\"2026-11-22T11:22:00.000Z\""
+
+static int parse(const char *body, MarketsPage *ret) {
+        return coingecko_parse_markets(body, strlen(body), "usd", NOW, ret);
+}
+
+static void test_page(void **state) {
+        static const char body[] =
+                        "[{\"id\":\"bitcoin\",\"symbol\":\"btc\",\"name\":\"Bitcoin\",\"image\":"
+                        "\"https://x/1.png?1\",\"current_price\":43210.0,\"market_cap\":1e+15,"
+                        "\"market_cap_rank\":1.0,\"fully_diluted_valuation\":null,"
+                        "\"total_volume\":0,\"high_24h\":null,\"low_24h\":-8.271e-5,"
+                        "\"price_change_24h\":-12,\"price_change_percentage_24h\":1.97e+37,"
+                        "\"roi\":{\"times\":1.5,\"currency\":\"btc\"}," UPDATED "},"
+                        "{\"id\":\"tiny\",\"symbol\":\"\",\"name\":\"\\u3000\","
+                        "\"current_price\":1.223e-09,\"market_cap_rank\":null," UPDATED "}]";
+        MarketsPage page;
+
+        (void) state;
+        assert_int_equal(parse(body, &page), 0);
+        assert_int_equal(page.n_listed, 2);
+        assert_int_equal(page.n_updates, 2);
+        assert_int_equal(page.n_skipped, 0);
+        const PriceUpdate *u = &page.updates[0];
+        assert_string_equal(u->coin_id, "bitcoin");
+        assert_string_equal(u->currency, "usd");
+        assert_string_equal(u->symbol, "btc");
+        assert_string_equal(u->name, "Bitcoin");
+        assert_string_equal(u->price.text, "43210.0");
+        assert_string_equal(u->market_cap.text, "1000000000000000");
+        assert_int_equal(u->market_cap_rank, 1);
+        assert_string_equal(u->volume_24h.text, "0");
+        assert_string_equal(u->high_24h.text, "");
+        assert_string_equal(u->low_24h.text, "-0.00008271");
+        assert_string_equal(u->change_24h.text, "-12");
+        assert_string_equal(u->change_percent_24h.text, "19700000000000000000000000000000000000");
+        assert_int_equal(u->timestamp_ms, INT64_C(1795346520000));
+        u = &page.updates[1];
+        assert_string_equal(u->price.text, "0.000000001223");
+        assert_string_equal(u->name, "\xe3\x80\x80");
+        assert_int_equal(u->market_cap_rank, 0);
+        markets_page_done(&page);
+        assert_null(page.updates);
+}
+
+/* One bad element costs itself, not its neighbours. */
+static void test_skipped(void **state) {
+        static const struct {
+                const char *element, *id, *reason;
+        } rows[] = {
+                { "null", "", "not an object" },
+                { "7", "", "not an object" },
+                { "[]", "", "not an object" },
+                { "{}", "", "null" },
+                { "{\"id\":\"a\",\"current_price\":null," UPDATED "}", "a", "null" },
+                { "{\"id\":\"a\"," UPDATED "}", "a", "null" },
+                { "{\"id\":\"a\",\"current_price\":\"1\"," UPDATED "}", "a", "not a number" },
+                { "{\"id\":\"a\",\"current_price\":1e99," UPDATED "}", "a", "out of range" },
+                { "{\"id\":\"a\",\"current_price\":0," UPDATED "}", "a", "positive" },
+                { "{\"id\":\"a\",\"current_price\":-1," UPDATED "}", "a", "positive" },
+                { "{\"id\":\"a\",\"current_price\":1}", "a", "last_updated" },
+                { "{\"id\":\"a\",\"current_price\":1,\"last_updated\":null}", "a", "last_updated" },
+                { "{\"id\":\"a\",\"current_price\":1,\"last_updated\":\"\"}", "a", "last_updated" },
+                { "{\"id\":\"a\",\"current_price\":1,\"last_updated\":\"2036-01-01T00:00:00Z\"}",
+                  "a", "ahead" },
+                { "{\"current_price\":1," UPDATED "}", "", "coin id" },
+                { "{\"id\":5,\"current_price\":1," UPDATED "}", "", "coin id" },
+                { "{\"id\":\"a/b\",\"current_price\":1," UPDATED "}", "a/b", "coin id" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                char body[1024];
+                MarketsPage page;
+                snprintf(body, sizeof(body),
+                         "[{\"id\":\"x\",\"current_price\":1," UPDATED "},%s,"
+                         "{\"id\":\"y\",\"current_price\":2," UPDATED "}]",
+                         rows[i].element);
+                assert_int_equal(parse(body, &page), 0);
+                if (page.n_listed != 3 || page.n_updates != 2 || page.n_skipped != 1 ||
+                    strcmp(page.updates[1].coin_id, "y") != 0 ||
+                    strcmp(page.skipped_coin_id, rows[i].id) != 0 ||
+                    !strstr(page.skipped_reason, rows[i].reason))
+                        fail_row(i, "%s: %zu good, %zu skipped, %s: %s", rows[i].element,
+                                 page.n_updates, page.n_skipped, page.skipped_coin_id,
+                                 page.skipped_reason ? page.skipped_reason : "no reason");
+                markets_page_done(&page);
+        }
+}
+
+static void test_no_page(void **state) {
+        static const char *const rows[] = {
+                "",
+                "{}",
+                "null",
+                "Throttled",
+                "{\"error\":\"coin not found\"}",
+                "{\"status\":{\"error_code\":429,\"error_message\":\"x\"}}",
+                "{\"bitcoin\":{\"usd\":1}}",
+                "[{\"id\":\"a\",\"current_price\":1," UPDATED "}",
+                "[{\"id\":\"a\",\"current_price\":1.," UPDATED "}]",
+                "<!DOCTYPE html><html></html>",
+        };
+        MarketsPage page = { .n_listed = 42 };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                if (parse(rows[i], &page) != -EBADMSG)
+                        fail_row(i, "%s is accepted", rows[i]);
+        assert_int_equal(coingecko_parse_markets("[]", 2, "U/D", NOW, &page), -EBADMSG);
+        assert_int_equal(page.n_listed, 42);
+        assert_int_equal(parse("[]", &page), 0);
+        assert_int_equal(page.n_listed, 0);
+        markets_page_done(&page);
+}
+
+static void test_error_text(void **state) {
+        static const struct {
+                const char *body, *text;
+        } rows[] = {
+                { "{\"status\":{\"error_code\":429,\"error_message\":\"You've exceeded\"}}",
+                  "You've exceeded" },
+                { "{\"error\":\"coin not found\"}", "coin not found" },
+                { "{\"error\":{\"status\":{\"error_code\":10012,\"error_message\":\"Too long\"}}}",
+                  "Too long" },
+                { "{\"status\":500,\"error\":\"Internal Server Error\"}", "Internal Server Error" },
+                { "{\"error_code\":10010,\"status\":{\"error_message\":\"Change your URL\"}}",
+                  "Change your URL" },
+                { "{\"status\":{\"error_code\":1}}", "{\"status\":{\"error_code\":1}}" },
+                { "{\"error\":\"two\\nlines\\u0007 \\u00e9\"}", "two lines" },
+                { "{\"error\":\"\"}", "no text in the answer" },
+                { "Throttled", "Throttled" },
+                { "  Throttled\r\n", "Throttled" },
+                { "<html><head><title>502 Bad Gateway</title></head>\r\n<body>\n"
+                  "<h1>502 Bad Gateway</h1>",
+                  "502 Bad Gateway 502 Bad Gateway" },
+                { "<html><style>p { color: red }</style><script>var x = 1;</script>Sorry</html>",
+                  "Sorry" },
+                { "<!-- a > b --><p>Sorry", "Sorry" },
+                { "", "no text in the answer" },
+                { "<p>", "no text in the answer" },
+                { "\x1b[31m", "[31m" },
+                { "[1,2]", "[1,2]" },
+                { "1 < 2 <", "1 < 2 <" },
+                { "<script>if (a </b", "no text in the answer" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                char text[200];
+                const char *back = coingecko_error_text(rows[i].body, strlen(rows[i].body), text,
+                                                        sizeof(text));
+                assert_ptr_equal(back, text);
+                if (strcmp(text, rows[i].text) != 0)
+                        fail_row(i, "%s gives \"%s\"", rows[i].body, text);
+        }
+}
+
+static void test_error_text_bound(void **state) {
+        char small[8], one[1];
+
+        (void) state;
+        coingecko_error_text("0123456789", 10, small, sizeof(small));
+        assert_string_equal(small, "0123456");
+        coingecko_error_text("0123456789", 10, one, sizeof(one));
+        assert_string_equal(one, "");
+}
+
+/* ---- recorded bodies --------------------------------------------------------------------------
+ */
+
+static void read_whole(const char *path, Buffer *b) {
+        char chunk[65536];
+        FILE *f = fopen(path, "re");
+
+        assert_non_null(f);
+        for (size_t n; (n = fread(chunk, 1, sizeof(chunk), f)) > 0;)
+                assert_int_equal(buffer_append(b, chunk, n), 0);
+        fclose(f);
+}
+
+/* Every file, and every file cut at many places: -EBADMSG or a clean page, never a crash.
+ * tests/integration/test_recorded_markets.py compares what the whole ones give. */
+static void try_body(const char *name, const Buffer *b) {
+        bool markets = strncmp(name, "markets_", 8) == 0;
+        char text[200];
+        MarketsPage page;
+
+        int r = coingecko_parse_markets(b->data, b->length, "usd", NOW, &page);
+        if (markets)
+                assert_int_equal(r, 0);
+        if (r == 0)
+                markets_page_done(&page);
+        else
+                assert_int_equal(r, -EBADMSG);
+        for (size_t i = 1; i < 20; i++) {
+                r = coingecko_parse_markets(b->data, b->length * i / 20, "usd", NOW, &page);
+                assert_int_equal(r, -EBADMSG);
+                coingecko_error_text(b->data, b->length * i / 20, text, sizeof(text));
+                assert_true(strlen(text) > 0);
+        }
+}
+
+static void test_recorded(void **state) {
+        const char *folder = getenv("CRYPTO_PULSE_FIXTURES");
+        size_t n = 0;
+
+        (void) state;
+        DIR *dir = opendir(folder);
+        assert_non_null(dir);
+        for (struct dirent *e; (e = readdir(dir));) {
+                char path[4096];
+                _cleanup_buffer_ Buffer b = { .data = NULL };
+                size_t length = strlen(e->d_name);
+                if (length < 5 || strcmp(e->d_name + length - 5, ".json") != 0)
+                        continue;
+                snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+                read_whole(path, &b);
+                try_body(e->d_name, &b);
+                n++;
+        }
+        closedir(dir);
+        assert_true(n > 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_page),
+                cmocka_unit_test(test_skipped),
+                cmocka_unit_test(test_no_page),
+                cmocka_unit_test(test_error_text),
+                cmocka_unit_test(test_error_text_bound),
+                cmocka_unit_test(test_recorded), /* last: left out without a folder */
+        };
+        size_t n = ELEMENTS(tests);
+
+        if (!getenv("CRYPTO_PULSE_FIXTURES")) {
+                print_message("# CRYPTO_PULSE_FIXTURES is not set: no recorded bodies are tried\n");
+                n--;
+        }
+        return _cmocka_run_group_tests("coingecko", tests, n, NULL, NULL);
+}
