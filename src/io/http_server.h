@@ -1,5 +1,10 @@
 /* An HTTP/1.1 server on a WebLoop: requests come to one handler, which answers at once or later.
  *
+ * The handler is called when a request is complete, its body (at most HTTP_BODY_MAX) included.
+ * What is too large or malformed is answered here: 400, 411, 413, 431; what libwebsockets
+ * refuses itself (an unknown method, a bad escape) gets its 403 or is dropped.
+ * Requests of one connection are handled one after the other, pipelined or not.
+ *
  * Ownership: the handler gets a request and must end it exactly once, with
  * http_request_respond() or http_request_reset(), now or from a later event of the same loop.
  * A client that has gone away meanwhile makes the answer a no-op, never an error. Loop thread. */
@@ -12,6 +17,8 @@
 #include "core/macro.h"
 #include "io/web_loop.h"
 
+#define HTTP_BODY_MAX 65536
+
 typedef struct HttpServer HttpServer;
 typedef struct HttpRequest HttpRequest;
 
@@ -22,20 +29,23 @@ typedef struct HttpHeader {
 
 typedef struct HttpResponse {
         int status;
-        const char *content_type;  /* NULL: no body's type is told */
+        const char *content_type;  /* NULL: the body's type is not told */
         const HttpHeader *headers; /* ended by a NULL name; may be NULL */
         const void *body;          /* copied (or sent) before the call returns */
         size_t body_length;
+        bool close; /* end the connection afterwards */
         /* For a simulated fault: declare body_length, send only this much, close. 0: all of it. */
         size_t cut_after;
 } HttpResponse;
 
 typedef void (*HttpHandler)(HttpRequest *request, void *user);
 
-/* Serves connections that arrive at LISTEN_FD (taken over, closed with the server). */
+/* Serves connections that arrive at LISTEN_FD (taken over, also on failure; closed with the
+ * server). */
 _must_check_ int http_server_new(HttpServer **ret, WebLoop *loop, int listen_fd,
                                  HttpHandler handler, void *user);
-void http_server_free(HttpServer *server); /* accepts NULL; before its loop */
+/* Accepts NULL; before its loop. Requests that are still open stay valid until they are ended. */
+void http_server_free(HttpServer *server);
 DEFINE_CLEANUP(HttpServer *, http_server_free)
 
 /* Borrowed until the request is ended. */
@@ -44,8 +54,16 @@ const char *http_request_path(const HttpRequest *r);   /* percent-decoded, witho
 const char *http_request_peer(const HttpRequest *r);   /* "127.0.0.1" */
 /* The decoded value of query parameter NAME, or NULL if it was not given ("" if it is empty). */
 const char *http_request_query(const HttpRequest *r, const char *name);
-/* A header's value, or NULL. NAME in lower case. */
-const char *http_request_header(const HttpRequest *r, const char *name);
+/* The query parameters by number: "name=value", decoded, in the order they were sent; NULL after
+ * the last one. */
+const char *http_request_parameter(const HttpRequest *r, size_t i);
+/* A header's value, or NULL. NAME in lower case. NULL also once the client has gone, unless it
+ * was asked for before. */
+const char *http_request_header(HttpRequest *r, const char *name);
+/* The request's body; NUL-terminated, "" if there is none. */
+const char *http_request_body(const HttpRequest *r, size_t *ret_length);
+/* Counts the server's connections from 1, so that logs can show which requests shared one. */
+uint64_t http_request_connection(const HttpRequest *r);
 
 /* HEAD requests get the same headers without the body. Date, Content-Length and keep-alive are
  * the server's own business. */

@@ -1,0 +1,172 @@
+/* Accepting connections and writing to them, for the servers. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/web_internal.h"
+
+/* Per turn of the loop, so that those who are connected already are served in between. */
+#define ACCEPTS_PER_TURN 64
+/* How long to wait when there are no descriptors left: without a pause the loop would spin. */
+#define ACCEPT_PAUSE_MS 100
+
+struct WebListener {
+        int fd;
+        WebFd *watch;
+        WebTimer *pause;
+        struct lws_vhost *vhost;
+        WebAccept on_accept;
+        void *user;
+};
+
+typedef union SocketAddress {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_storage storage;
+} SocketAddress;
+
+static void address_format(const SocketAddress *address, char buffer[WEB_PEER_SIZE]) {
+        const struct in6_addr *in6 = &address->in6.sin6_addr;
+
+        strcpy(buffer, "local");
+        if (address->any.sa_family == AF_INET)
+                inet_ntop(AF_INET, &address->in.sin_addr, buffer, WEB_PEER_SIZE);
+        else if (address->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(in6))
+                inet_ntop(AF_INET, &in6->s6_addr[12], buffer, WEB_PEER_SIZE);
+        else if (address->any.sa_family == AF_INET6)
+                inet_ntop(AF_INET6, in6, buffer, WEB_PEER_SIZE);
+}
+
+static void listener_adopt(WebListener *l, int fd, const SocketAddress *address) {
+        char peer[WEB_PEER_SIZE];
+        struct lws *wsi;
+        const int on = 1;
+
+        /* Fails on a unix socket, which has no delays either. */
+        (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        wsi = lws_adopt_socket_vhost(l->vhost, fd);
+        if (!wsi)
+                return; /* it has closed FD */
+        address_format(address, peer);
+        if (!l->on_accept(l->user, wsi, peer))
+                web_socket_kill(wsi);
+}
+
+static void listener_pause(WebListener *l) {
+        web_fd_want_read(l->watch, false);
+        web_timer_set(l->pause, ACCEPT_PAUSE_MS);
+}
+
+static void listener_resume(void *user) {
+        WebListener *l = user;
+
+        web_fd_want_read(l->watch, true);
+}
+
+static void listener_readable(void *user, short events) {
+        WebListener *l = user;
+
+        if (events != POLLIN)
+                return;
+        for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+                SocketAddress address = { .any.sa_family = AF_UNSPEC };
+                socklen_t size = sizeof(address);
+                int fd = accept4(l->fd, &address.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+                if (fd >= 0) {
+                        listener_adopt(l, fd, &address);
+                        continue;
+                }
+                if (errno == EAGAIN)
+                        return;
+                /* The connection's own trouble (accept(2)), not ours. */
+                if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO ||
+                    errno == ENETDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH)
+                        continue;
+                listener_pause(l);
+                return;
+        }
+}
+
+int web_listener_new(WebListener **ret, WebLoop *loop, int fd, struct lws_vhost *vhost,
+                     WebAccept on_accept, void *user) {
+        WebListener *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l) {
+                close(fd);
+                return -ENOMEM;
+        }
+        *l = (WebListener){ .fd = fd, .vhost = vhost, .on_accept = on_accept, .user = user };
+        r = web_timer_new(&l->pause, loop, listener_resume, l);
+        if (r == 0)
+                r = web_fd_new(&l->watch, loop, fd, listener_readable, l);
+        if (r < 0) {
+                web_listener_free(l);
+                return r;
+        }
+        *ret = l;
+        return 0;
+}
+
+void web_listener_free(WebListener *listener) {
+        if (!listener)
+                return;
+        web_timer_free(listener->pause);
+        web_fd_free(listener->watch);
+        close(listener->fd);
+        free(listener);
+}
+
+/* Gives libwebsockets what is left of PARTS after SENT bytes. */
+static int socket_keep_rest(struct lws *wsi, const struct iovec *parts, size_t n, size_t sent) {
+        for (size_t i = 0; i < n; i++) {
+                unsigned char *bytes = parts[i].iov_base;
+
+                if (sent >= parts[i].iov_len) {
+                        sent -= parts[i].iov_len;
+                        continue;
+                }
+                if (lws_write(wsi, bytes + sent, parts[i].iov_len - sent, LWS_WRITE_RAW) < 0)
+                        return -EPIPE;
+                sent = 0;
+        }
+        /* Asked for here as well, for when the kernel took all of it in between. */
+        lws_callback_on_writable(wsi);
+        return 1;
+}
+
+int web_socket_send(struct lws *wsi, const struct iovec *parts, size_t n_parts) {
+        struct msghdr message = { .msg_iov = (struct iovec *) parts, .msg_iovlen = n_parts };
+        size_t total = 0;
+        ssize_t sent;
+
+        for (size_t i = 0; i < n_parts; i++)
+                total += parts[i].iov_len;
+        if (lws_partial_buffered(wsi))
+                return socket_keep_rest(wsi, parts, n_parts, 0);
+        do
+                sent = sendmsg(lws_get_socket_fd(wsi), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (sent < 0 && errno == EINTR);
+        if (sent < 0 && errno != EAGAIN && errno != ENOBUFS)
+                return -errno;
+        if (sent < 0)
+                sent = 0;
+        if ((size_t) sent == total)
+                return 0;
+        return socket_keep_rest(wsi, parts, n_parts, (size_t) sent);
+}
+
+int web_upgrade_ignore(struct lws *wsi, void *in) {
+        /* libwebsockets may have refused an upgrade that it does not know already, and then lets
+         * IN dangle. */
+        if (!in || lws_hdr_total_length(wsi, WSI_TOKEN_UPGRADE) <= 0)
+                return -1;
+        /* IN is its own copy of the header; what it does not recognise there, it ignores. */
+        memset(in, '-', strlen(in));
+        return 0;
+}
