@@ -20,13 +20,12 @@
 #define DRAIN_TIMEOUT_S 60
 
 typedef struct HttpConn {
-        HttpServer *server; /* NULL once the server is gone */
-        struct lws *wsi;
+        WebConn web; /* first */
+        HttpServer *server;
         struct HttpConn *next, *prev;
         HttpRequest *request; /* not yet ended, or NULL */
         uint64_t number;
         size_t refused_bytes;
-        char peer[WEB_PEER_SIZE];
         bool in_callback; /* inside one of this connection's own callbacks */
         bool throttled;   /* nothing is read while a request is worked on */
         bool draining;    /* an answer is not with the kernel yet */
@@ -57,9 +56,7 @@ struct HttpRequest {
 };
 
 struct HttpServer {
-        WebLoop *loop;
         WebListener *listener;
-        struct lws_vhost *vhost;
         HttpHandler handler;
         void *user;
         HttpConn *conns;
@@ -68,14 +65,7 @@ struct HttpServer {
         char date[sizeof("Sun, 06 Nov 1994 08:49:37 GMT")];
 };
 
-static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
-                         size_t length);
-
-static const struct lws_protocols http_protocols[] = {
-        /* tx_packet_size limits only how much one send() gets of what lws keeps. */
-        { .name = "http", .callback = http_callback, .tx_packet_size = 1 << 24 },
-        { .name = NULL },
-};
+static int http_event(WebConn *web, enum lws_callback_reasons reason, void *in, size_t length);
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
@@ -170,13 +160,13 @@ static int request_new(HttpRequest **ret, HttpConn *conn, const char *path, size
         r = calloc(1, sizeof(*r));
         if (!r)
                 return -ENOMEM;
-        r->method = method_name(lws_http_get_uri_and_method(conn->wsi, &uri, &uri_length));
+        r->method = method_name(lws_http_get_uri_and_method(conn->web.wsi, &uri, &uri_length));
         r->head = strcmp(r->method, "HEAD") == 0;
         r->connection = conn->number;
         r->body.max = HTTP_BODY_MAX;
-        memcpy(r->peer, conn->peer, sizeof(r->peer));
-        request_read_version(r, conn->wsi);
-        k = request_copy_uri(r, conn->wsi, path, length);
+        memcpy(r->peer, conn->web.peer, sizeof(r->peer));
+        request_read_version(r, conn->web.wsi);
+        k = request_copy_uri(r, conn->web.wsi, path, length);
         if (k < 0)
                 return k;
         r->conn = conn;
@@ -283,8 +273,8 @@ const char *http_request_header(HttpRequest *r, const char *name) {
         if (!r->conn)
                 return NULL;
         token = header_token(name);
-        value = token >= 0 ? header_copy_known(r->conn->wsi, (enum lws_token_indexes) token)
-                           : header_copy_other(r->conn->wsi, name);
+        value = token >= 0 ? header_copy_known(r->conn->web.wsi, (enum lws_token_indexes) token)
+                           : header_copy_other(r->conn->web.wsi, name);
         if (!value)
                 return NULL;
         copy = malloc(sizeof(*copy) + strlen(name) + 1);
@@ -301,35 +291,20 @@ const char *http_request_header(HttpRequest *r, const char *name) {
 
 /* ---- connections --------------------------------------------------------------------------- */
 
-static bool conn_accept(void *user, struct lws *wsi, const char *peer) {
+static WebConn *conn_accept(void *user) {
         HttpServer *server = user;
         HttpConn *conn = calloc(1, sizeof(*conn));
 
         if (!conn)
-                return false;
+                return NULL;
+        conn->web.event = http_event;
         conn->server = server;
-        conn->wsi = wsi;
         conn->number = ++server->n_accepted;
-        snprintf(conn->peer, sizeof(conn->peer), "%s", peer);
         conn->next = server->conns;
         if (conn->next)
                 conn->next->prev = conn;
         server->conns = conn;
-        lws_set_opaque_user_data(wsi, conn);
-        return true;
-}
-
-static void conn_unlink(HttpConn *conn) {
-        if (!conn->server)
-                return;
-        if (conn->prev)
-                conn->prev->next = conn->next;
-        else
-                conn->server->conns = conn->next;
-        if (conn->next)
-                conn->next->prev = conn->prev;
-        conn->next = conn->prev = NULL;
-        conn->server = NULL;
+        return &conn->web;
 }
 
 /* A request that the handler has goes on without its connection; one it never saw goes away. */
@@ -345,7 +320,12 @@ static void conn_drop_request(HttpConn *conn) {
 
 static void conn_free(HttpConn *conn) {
         conn_drop_request(conn);
-        conn_unlink(conn);
+        if (conn->prev)
+                conn->prev->next = conn->next;
+        else
+                conn->server->conns = conn->next;
+        if (conn->next)
+                conn->next->prev = conn->prev;
         free(conn);
 }
 
@@ -355,14 +335,14 @@ static void conn_throttle(HttpConn *conn, bool throttle) {
         if (conn->throttled == throttle)
                 return;
         conn->throttled = throttle;
-        lws_rx_flow_control(conn->wsi, !throttle);
+        lws_rx_flow_control(conn->web.wsi, !throttle);
 }
 
 /* Inside of the connection's callback its return value closes it. */
 static void conn_close(HttpConn *conn) {
         conn->must_close = true;
         if (!conn->in_callback)
-                web_socket_kill(conn->wsi);
+                web_socket_kill(conn->web.wsi);
 }
 
 /* The answer is with the kernel: on to the next request. */
@@ -372,7 +352,7 @@ static void conn_next(HttpConn *conn) {
                 return;
         }
         conn_throttle(conn, false);
-        if (lws_http_transaction_completed(conn->wsi))
+        if (lws_http_transaction_completed(conn->web.wsi))
                 conn_close(conn);
 }
 
@@ -382,7 +362,7 @@ static void conn_answered(HttpConn *conn, int sent) {
         } else if (sent > 0) {
                 conn->draining = true;
                 conn_throttle(conn, true);
-                lws_set_timeout(conn->wsi, PENDING_TIMEOUT_HTTP_CONTENT, DRAIN_TIMEOUT_S);
+                lws_set_timeout(conn->web.wsi, PENDING_TIMEOUT_HTTP_CONTENT, DRAIN_TIMEOUT_S);
         } else if (!conn->refusing) {
                 conn_next(conn);
         }
@@ -425,14 +405,13 @@ static bool status_has_body(int status) {
 /* Status line and headers into BUFFER; their length, or -EMSGSIZE. */
 static int response_head(HttpConn *conn, const HttpRequest *r, const HttpResponse *response,
                          unsigned char *buffer, size_t size) {
-        Head h = { .wsi = conn->wsi, .at = buffer, .end = buffer + size };
+        Head h = { .wsi = conn->web.wsi, .at = buffer, .end = buffer + size };
         const unsigned int status = (unsigned int) response->status | LWSAHH_FLAG_NO_SERVER_NAME;
         char length[24];
 
-        if (lws_add_http_header_status(conn->wsi, status, &h.at, h.end))
+        if (lws_add_http_header_status(conn->web.wsi, status, &h.at, h.end))
                 return -EMSGSIZE;
-        if (conn->server)
-                head_add(&h, "date", server_date(conn->server));
+        head_add(&h, "date", server_date(conn->server));
         if (response->content_type)
                 head_add(&h, "content-type", response->content_type);
         if (status_has_body(response->status)) {
@@ -445,7 +424,7 @@ static int response_head(HttpConn *conn, const HttpRequest *r, const HttpRespons
                 head_add(&h, "connection", "keep-alive");
         for (const HttpHeader *header = response->headers; header && header->name; header++)
                 head_add(&h, header->name, header->value);
-        if (h.overflow || lws_finalize_http_header(conn->wsi, &h.at, h.end))
+        if (h.overflow || lws_finalize_http_header(conn->web.wsi, &h.at, h.end))
                 return -EMSGSIZE;
         return (int) (h.at - buffer);
 }
@@ -465,7 +444,7 @@ static int conn_send(HttpConn *conn, const HttpRequest *r, const HttpResponse *r
                 body = response->cut_after;
         parts[0] = (struct iovec){ head + LWS_PRE, (size_t) n };
         parts[1] = (struct iovec){ (void *) response->body, body };
-        return web_socket_send(conn->wsi, parts, body > 0 ? 2 : 1);
+        return web_socket_send(conn->web.wsi, parts, body > 0 ? 2 : 1);
 }
 
 void http_request_respond(HttpRequest *r, const HttpResponse *response) {
@@ -488,7 +467,7 @@ void http_request_reset(HttpRequest *r) {
                 conn->request = NULL;
                 /* Disconnecting a TCP socket sends a RST; libwebsockets' own closing would send a
                  * FIN first. */
-                (void) connect(lws_get_socket_fd(conn->wsi), &nowhere, sizeof(nowhere));
+                (void) connect(lws_get_socket_fd(conn->web.wsi), &nowhere, sizeof(nowhere));
                 conn_close(conn);
         }
         request_free(r);
@@ -499,10 +478,8 @@ void http_request_reset(HttpRequest *r) {
 static int conn_dispatch(HttpConn *conn) {
         HttpRequest *r = conn->request;
 
-        if (!conn->server)
-                return -1;
         r->dispatched = true;
-        lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
+        lws_set_timeout(conn->web.wsi, NO_PENDING_TIMEOUT, 0);
         conn->server->handler(r, conn->server->user);
         if (conn->request)
                 conn_throttle(conn, true);
@@ -555,8 +532,8 @@ static int conn_begin(HttpConn *conn, const char *path, size_t path_length) {
         conn->refused_bytes = 0;
         if (request_new(&conn->request, conn, path, path_length) < 0)
                 return -1;
-        length = body_length(conn->wsi, conn->request);
-        if (headers_too_large(conn->wsi))
+        length = body_length(conn->web.wsi, conn->request);
+        if (headers_too_large(conn->web.wsi))
                 return conn_refuse(conn, 431, false);
         if (length == -EBADMSG)
                 return conn_refuse(conn, 400, false);
@@ -566,11 +543,11 @@ static int conn_begin(HttpConn *conn, const char *path, size_t path_length) {
                 return conn_refuse(conn, 413, length <= REFUSED_BODY_MAX);
         if (length == 0)
                 return conn_dispatch(conn);
-        if (header_is(conn->wsi, WSI_TOKEN_HTTP_EXPECT, "100-continue")) {
+        if (header_is(conn->web.wsi, WSI_TOKEN_HTTP_EXPECT, "100-continue")) {
                 static char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
                 const struct iovec part = { go_on, sizeof(go_on) - 1 };
 
-                if (web_socket_send(conn->wsi, &part, 1) < 0)
+                if (web_socket_send(conn->web.wsi, &part, 1) < 0)
                         return -1;
         }
         return 0;
@@ -597,7 +574,7 @@ static int conn_body_complete(HttpConn *conn) {
 }
 
 static int conn_writable(HttpConn *conn) {
-        if (!conn->draining || lws_partial_buffered(conn->wsi))
+        if (!conn->draining || lws_partial_buffered(conn->web.wsi))
                 return 0;
         conn->draining = false;
         if (!conn->refusing)
@@ -615,39 +592,27 @@ static int conn_event(HttpConn *conn, enum lws_callback_reasons reason, void *in
                 return conn_body_complete(conn);
         case LWS_CALLBACK_HTTP_WRITEABLE:
                 return conn_writable(conn);
+        case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+                return web_upgrade_ignore(conn->web.wsi, in);
         default:
                 return 0;
         }
 }
 
-static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user _unused_,
-                         void *in, size_t length) {
-        HttpConn *conn;
+static int http_event(WebConn *web, enum lws_callback_reasons reason, void *in, size_t length) {
+        HttpConn *conn = (HttpConn *) web;
         int r;
 
-        switch (reason) {
-        case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-                return web_upgrade_ignore(wsi, in);
-        case LWS_CALLBACK_HTTP:
-        case LWS_CALLBACK_HTTP_BODY:
-        case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        case LWS_CALLBACK_HTTP_WRITEABLE:
-                conn = lws_get_opaque_user_data(wsi);
-                if (!conn || conn->must_close)
-                        return -1;
-                conn->in_callback = true;
-                r = conn_event(conn, reason, in, length);
-                conn->in_callback = false;
-                return r;
-        case LWS_CALLBACK_WSI_DESTROY:
-                conn = lws_get_opaque_user_data(wsi);
-                lws_set_opaque_user_data(wsi, NULL);
-                if (conn)
-                        conn_free(conn);
-                return 0;
-        default:
+        if (reason == LWS_CALLBACK_WSI_DESTROY) {
+                conn_free(conn);
                 return 0;
         }
+        if (conn->must_close)
+                return -1;
+        conn->in_callback = true;
+        r = conn_event(conn, reason, in, length);
+        conn->in_callback = false;
+        return r;
 }
 
 /* ---- the server ---------------------------------------------------------------------------- */
@@ -661,17 +626,11 @@ int http_server_new(HttpServer **ret, WebLoop *loop, int listen_fd, HttpHandler 
                 close(listen_fd);
                 return -ENOMEM;
         }
-        *server = (HttpServer){ .loop = loop, .handler = handler, .user = user };
-        r = web_vhost_new(&server->vhost, loop, "http", http_protocols, NULL);
+        server->handler = handler;
+        server->user = user;
+        r = web_listener_new(&server->listener, loop, listen_fd, conn_accept, server);
         if (r < 0) {
-                close(listen_fd);
                 free(server);
-                return r;
-        }
-        r = web_listener_new(&server->listener, loop, listen_fd, server->vhost, conn_accept,
-                             server);
-        if (r < 0) {
-                http_server_free(server);
                 return r;
         }
         *ret = server;
@@ -683,12 +642,8 @@ void http_server_free(HttpServer *server) {
                 return;
         web_listener_free(server->listener);
         while (server->conns) {
-                HttpConn *conn = server->conns;
-
-                conn_drop_request(conn);
-                conn_unlink(conn);
-                web_socket_kill(conn->wsi);
+                web_conn_abandon(&server->conns->web);
+                conn_free(server->conns);
         }
-        lws_vhost_destroy(server->vhost);
         free(server);
 }

@@ -1,8 +1,10 @@
 /* What the servers share with the loop: they and it are the only files that know libwebsockets.
  *
- * Each server has a virtual host of its own without a listening socket; a WebListener accepts the
- * connections and hands them to libwebsockets, because Debian's versions can not take over an
- * inherited socket themselves. Loop thread. */
+ * All connections belong to one virtual host without a listening socket: libwebsockets picks a
+ * virtual host by port and the client's Host header, so with several of them a client could choose
+ * the server. A WebListener accepts and hands over, because Debian's versions can not take over an
+ * inherited socket themselves; each connection carries a WebConn that says whose it is.
+ * Loop thread. */
 #pragma once
 
 #include <libwebsockets.h>
@@ -18,21 +20,28 @@
 
 typedef struct WebListener WebListener;
 
-/* A connection has been adopted into the listener's virtual host. USER is web_listener_new()'s.
- * False: drop it. */
-typedef bool (*WebAccept)(void *user, struct lws *wsi, const char *peer);
+/* The first member of what a server keeps for a connection. EVENT gets libwebsockets' callbacks of
+ * this connection and returns nonzero to close it; the last one is LWS_CALLBACK_WSI_DESTROY. */
+typedef struct WebConn {
+        int (*event)(struct WebConn *conn, enum lws_callback_reasons reason, void *in,
+                     size_t length);
+        struct lws *wsi;
+        char peer[WEB_PEER_SIZE];
+} WebConn;
+
+/* A connection has come: what is to be kept for it, with event set, or NULL to drop it. */
+typedef WebConn *(*WebAccept)(void *user);
 
 /* Takes FD over, also on failure. */
-_must_check_ int web_listener_new(WebListener **ret, WebLoop *loop, int fd, struct lws_vhost *vhost,
-                                  WebAccept on_accept, void *user);
+_must_check_ int web_listener_new(WebListener **ret, WebLoop *loop, int fd, WebAccept accept,
+                                  void *user);
 void web_listener_free(WebListener *listener); /* accepts NULL */
 
-struct lws_context *web_loop_context(const WebLoop *loop);
+/* Hands an accepted socket to libwebsockets, which closes it in any case. NULL on failure. */
+struct lws *web_loop_adopt(WebLoop *loop, int fd);
 
-/* A virtual host whose connections speak PROTOCOLS (ended by an empty one; static).
- * RETRY may be NULL. -ENOMEM. Belongs to the loop's context once made. */
-_must_check_ int web_vhost_new(struct lws_vhost **ret, WebLoop *loop, const char *name,
-                               const struct lws_protocols *protocols, const lws_retry_bo_t *retry);
+/* Gives the connection up: no more events, closed soon. CONN stays the caller's. */
+void web_conn_abandon(WebConn *conn);
 
 /* Lets the loop run for at most MAX_MS until DONE is true. Does nothing when called from one of
  * the loop's own handlers. */

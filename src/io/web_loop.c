@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "io/web_internal.h"
+#include "io/ws_server.h"
 
 #define WAKE_HANDLERS_MAX 8
 /* Requests beyond this are cut off by libwebsockets without an answer. */
@@ -17,6 +18,8 @@
 /* A client that says nothing for so long, in the middle of a request or between two, is dropped. */
 #define REQUEST_TIMEOUT_S 20
 #define KEEPALIVE_TIMEOUT_S 75
+/* A control frame (at most 125 bytes) must fit. */
+#define WEB_RECEIVE_BYTES 256
 /* libwebsockets' tables grow with the limit of open files; containers often set it to a million. */
 #define OPEN_FILES_MAX 65536
 
@@ -27,7 +30,7 @@ typedef struct WakeHandler {
 
 struct WebLoop {
         struct lws_context *context;
-        struct lws_vhost *vhost; /* of the foreign descriptors */
+        struct lws_vhost *vhost;
         struct lws_token_limits limits;
         atomic_bool stopping;
         atomic_bool woken;
@@ -56,12 +59,24 @@ struct WebTimer {
         void *user;
 };
 
+static int conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                         size_t length);
 static int fd_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                        size_t length);
 
-static const struct lws_protocols fd_protocols[] = {
+static const struct lws_protocols web_protocols[] = {
+        /* rx_buffer_size is for WebSocket messages, which are read in such pieces; every client
+         * has that much memory. tx_packet_size limits what one send() gets of what lws keeps. */
+        { .name = "web",
+          .callback = conn_callback,
+          .rx_buffer_size = WEB_RECEIVE_BYTES,
+          .tx_packet_size = 1 << 24 },
         { .name = "foreign-fd", .callback = fd_callback },
         { .name = NULL },
+};
+static const lws_retry_bo_t keepalive = {
+        .secs_since_valid_ping = WS_PING_AFTER_S,
+        .secs_since_valid_hangup = WS_SILENCE_MAX_S,
 };
 
 static void (*log_sink)(int level, const char *line);
@@ -92,6 +107,19 @@ static struct lws_context *create_context(const struct lws_context_creation_info
         return context;
 }
 
+static int create_vhost(WebLoop *loop) {
+        struct lws_context_creation_info info;
+
+        memset(&info, 0, sizeof(info));
+        info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+        info.vhost_name = "web";
+        info.protocols = web_protocols;
+        info.retry_and_idle_policy = &keepalive;
+        info.keepalive_timeout = KEEPALIVE_TIMEOUT_S;
+        loop->vhost = lws_create_vhost(loop->context, &info);
+        return loop->vhost ? 0 : -ENOMEM;
+}
+
 int web_loop_new(WebLoop **ret) {
         _cleanup_(web_loop_freep) WebLoop *loop = NULL;
         struct lws_context_creation_info info;
@@ -106,8 +134,6 @@ int web_loop_new(WebLoop **ret) {
         lws_set_log_level(LLL_ERR | LLL_WARN, log_emit);
         memset(&info, 0, sizeof(info));
         info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
-        info.uid = (uid_t) -1;
-        info.gid = (gid_t) -1;
         info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
         info.max_http_header_data2 = HEADERS_MAX_BYTES;
         info.token_limits = &loop->limits;
@@ -117,7 +143,7 @@ int web_loop_new(WebLoop **ret) {
         loop->context = create_context(&info);
         if (!loop->context)
                 return -ENOMEM;
-        r = web_vhost_new(&loop->vhost, loop, "foreign", fd_protocols, NULL);
+        r = create_vhost(loop);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(loop);
@@ -132,26 +158,37 @@ void web_loop_free(WebLoop *loop) {
         free(loop);
 }
 
-struct lws_context *web_loop_context(const WebLoop *loop) {
-        return loop->context;
+struct lws *web_loop_adopt(WebLoop *loop, int fd) {
+        return lws_adopt_socket_vhost(loop->vhost, fd);
 }
 
-int web_vhost_new(struct lws_vhost **ret, WebLoop *loop, const char *name,
-                  const struct lws_protocols *protocols, const lws_retry_bo_t *retry) {
-        struct lws_context_creation_info info;
-        struct lws_vhost *vhost;
+/* ---- the servers' connections -------------------------------------------------------------- */
 
-        memset(&info, 0, sizeof(info));
-        info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
-        info.vhost_name = name;
-        info.protocols = protocols;
-        info.retry_and_idle_policy = retry;
-        info.keepalive_timeout = KEEPALIVE_TIMEOUT_S;
-        vhost = lws_create_vhost(loop->context, &info);
-        if (!vhost)
-                return -ENOMEM;
-        *ret = vhost;
-        return 0;
+static int conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user _unused_,
+                         void *in, size_t length) {
+        WebConn *conn;
+
+        switch (reason) {
+        case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        case LWS_CALLBACK_HTTP:
+        case LWS_CALLBACK_HTTP_BODY:
+        case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        case LWS_CALLBACK_HTTP_WRITEABLE:
+        case LWS_CALLBACK_ESTABLISHED:
+        case LWS_CALLBACK_SERVER_WRITEABLE:
+        case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        case LWS_CALLBACK_CLOSED:
+                conn = lws_get_opaque_user_data(wsi);
+                return conn ? conn->event(conn, reason, in, length) : -1;
+        case LWS_CALLBACK_WSI_DESTROY:
+                conn = lws_get_opaque_user_data(wsi);
+                lws_set_opaque_user_data(wsi, NULL);
+                return conn ? conn->event(conn, reason, in, length) : 0;
+        default:
+                /* The others come for what is no connection, too. LWS_CALLBACK_RECEIVE is one of
+                 * them: what WebSocket clients say is thrown away. */
+                return 0;
+        }
 }
 
 /* ---- running ------------------------------------------------------------------------------- */
@@ -311,7 +348,7 @@ int web_fd_new(WebFd **ret, WebLoop *loop, int fd, void (*handler)(void *user, s
         if (handle.filefd < 0)
                 return -errno;
         watch->wsi = lws_adopt_descriptor_vhost(loop->vhost, LWS_ADOPT_RAW_FILE_DESC, handle,
-                                                fd_protocols[0].name, NULL);
+                                                web_protocols[1].name, NULL);
         if (!watch->wsi) {
                 close(handle.filefd);
                 return -ENOMEM;

@@ -17,8 +17,8 @@ struct WebListener {
         int fd;
         WebFd *watch;
         WebTimer *pause;
-        struct lws_vhost *vhost;
-        WebAccept on_accept;
+        WebLoop *loop;
+        WebAccept accept;
         void *user;
 };
 
@@ -42,18 +42,23 @@ static void address_format(const SocketAddress *address, char buffer[WEB_PEER_SI
 }
 
 static void listener_adopt(WebListener *l, int fd, const SocketAddress *address) {
-        char peer[WEB_PEER_SIZE];
-        struct lws *wsi;
         const int on = 1;
+        WebConn *conn;
+        struct lws *wsi;
 
         /* Fails on a unix socket, which has no delays either. */
         (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        wsi = lws_adopt_socket_vhost(l->vhost, fd);
+        wsi = web_loop_adopt(l->loop, fd);
         if (!wsi)
-                return; /* it has closed FD */
-        address_format(address, peer);
-        if (!l->on_accept(l->user, wsi, peer))
+                return;
+        conn = l->accept(l->user);
+        if (!conn) {
                 web_socket_kill(wsi);
+                return;
+        }
+        conn->wsi = wsi;
+        address_format(address, conn->peer);
+        lws_set_opaque_user_data(wsi, conn);
 }
 
 static void listener_pause(WebListener *l) {
@@ -92,8 +97,7 @@ static void listener_readable(void *user, short events) {
         }
 }
 
-int web_listener_new(WebListener **ret, WebLoop *loop, int fd, struct lws_vhost *vhost,
-                     WebAccept on_accept, void *user) {
+int web_listener_new(WebListener **ret, WebLoop *loop, int fd, WebAccept accept, void *user) {
         WebListener *l = calloc(1, sizeof(*l));
         int r;
 
@@ -101,7 +105,7 @@ int web_listener_new(WebListener **ret, WebLoop *loop, int fd, struct lws_vhost 
                 close(fd);
                 return -ENOMEM;
         }
-        *l = (WebListener){ .fd = fd, .vhost = vhost, .on_accept = on_accept, .user = user };
+        *l = (WebListener){ .fd = fd, .loop = loop, .accept = accept, .user = user };
         r = web_timer_new(&l->pause, loop, listener_resume, l);
         if (r == 0)
                 r = web_fd_new(&l->watch, loop, fd, listener_readable, l);
@@ -120,6 +124,11 @@ void web_listener_free(WebListener *listener) {
         web_fd_free(listener->watch);
         close(listener->fd);
         free(listener);
+}
+
+void web_conn_abandon(WebConn *conn) {
+        lws_set_opaque_user_data(conn->wsi, NULL);
+        web_socket_kill(conn->wsi);
 }
 
 /* Gives libwebsockets what is left of PARTS after SENT bytes. */

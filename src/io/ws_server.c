@@ -7,9 +7,6 @@
 
 #include "io/web_internal.h"
 
-/* What clients send is read in pieces of this size, whatever their frames' size; every client has
- * such a buffer, so it is small. Control frames (at most 125 bytes) must fit. */
-#define RECEIVE_BYTES 256
 /* How long ws_server_free() waits for the closing handshakes. */
 #define STOP_MAX_MS 1000
 
@@ -20,8 +17,8 @@ typedef enum WsState {
 } WsState;
 
 struct WsClient {
+        WebConn web; /* first */
         WsServer *server;
-        struct lws *wsi;
         WsClient *next, *prev;
         void *user;
         WsState state;
@@ -29,13 +26,11 @@ struct WsClient {
         bool wait_drained;   /* on_drained is due */
         uint16_t close_code; /* to be sent as soon as nothing waits before it; 0: none */
         char close_reason[124];
-        char peer[WEB_PEER_SIZE];
 };
 
 struct WsServer {
         WebLoop *loop;
         WebListener *listener;
-        struct lws_vhost *vhost;
         const WsEvents *events;
         void *user;
         WsClient *clients;
@@ -43,22 +38,7 @@ struct WsServer {
         bool stopping;
 };
 
-static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
-                       size_t length);
-
-static const struct lws_protocols ws_protocols[] = {
-        { .name = "ws",
-          .callback = ws_callback,
-          .rx_buffer_size = RECEIVE_BYTES,
-          /* The default would send what lws keeps in pieces of rx_buffer_size. */
-          .tx_packet_size = 1 << 24 },
-        { .name = NULL },
-};
-
-static const lws_retry_bo_t keepalive = {
-        .secs_since_valid_ping = WS_PING_AFTER_S,
-        .secs_since_valid_hangup = WS_SILENCE_MAX_S,
-};
+static int ws_event(WebConn *web, enum lws_callback_reasons reason, void *in, size_t length);
 
 int ws_frame_append_text(Buffer *b, const char *text, size_t length) {
         unsigned char head[10] = { 0x81 };
@@ -85,21 +65,19 @@ int ws_frame_append_text(Buffer *b, const char *text, size_t length) {
 
 /* ---- clients ------------------------------------------------------------------------------- */
 
-static bool client_accept(void *user, struct lws *wsi, const char *peer) {
+static WebConn *client_accept(void *user) {
         WsServer *server = user;
         WsClient *client = calloc(1, sizeof(*client));
 
         if (!client)
-                return false;
+                return NULL;
+        client->web.event = ws_event;
         client->server = server;
-        client->wsi = wsi;
-        snprintf(client->peer, sizeof(client->peer), "%s", peer);
         client->next = server->clients;
         if (client->next)
                 client->next->prev = client;
         server->clients = client;
-        lws_set_opaque_user_data(wsi, client);
-        return true;
+        return &client->web;
 }
 
 static void client_told_closed(WsClient *client) {
@@ -140,10 +118,10 @@ static int client_open(WsClient *client) {
 }
 
 static int client_writable(WsClient *client) {
-        if (lws_partial_buffered(client->wsi))
+        if (lws_partial_buffered(client->web.wsi))
                 return 0;
         if (client->close_code) {
-                lws_close_reason(client->wsi, client->close_code,
+                lws_close_reason(client->web.wsi, client->close_code,
                                  (unsigned char *) client->close_reason,
                                  strlen(client->close_reason));
                 return -1;
@@ -157,7 +135,7 @@ static int client_writable(WsClient *client) {
 
 bool ws_client_is_drained(const WsClient *client) {
         return client->state != WS_CLOSING && !client->wait_drained &&
-               !lws_partial_buffered(client->wsi);
+               !lws_partial_buffered(client->web.wsi);
 }
 
 int ws_client_send(WsClient *client, const void *frames, size_t length) {
@@ -168,10 +146,10 @@ int ws_client_send(WsClient *client, const void *frames, size_t length) {
                 return -ESHUTDOWN;
         if (!ws_client_is_drained(client))
                 return -EBUSY;
-        r = web_socket_send(client->wsi, &part, 1);
+        r = web_socket_send(client->web.wsi, &part, 1);
         if (r < 0) {
                 client->state = WS_CLOSING;
-                web_socket_kill(client->wsi);
+                web_socket_kill(client->web.wsi);
         } else if (r > 0) {
                 client->wait_drained = true;
         }
@@ -184,11 +162,11 @@ void ws_client_close(WsClient *client, uint16_t code, const char *reason) {
         client->state = WS_CLOSING;
         client->close_code = code;
         snprintf(client->close_reason, sizeof(client->close_reason), "%s", reason ? reason : "");
-        lws_callback_on_writable(client->wsi);
+        lws_callback_on_writable(client->web.wsi);
 }
 
 const char *ws_client_peer(const WsClient *client) {
-        return client->peer;
+        return client->web.peer;
 }
 
 /* ---- libwebsockets' events ----------------------------------------------------------------- */
@@ -217,8 +195,16 @@ static int refuse_http(struct lws *wsi) {
         return -1;
 }
 
-static int client_event(WsClient *client, enum lws_callback_reasons reason) {
+static int ws_event(WebConn *web, enum lws_callback_reasons reason, void *in,
+                    size_t length _unused_) {
+        WsClient *client = (WsClient *) web;
+
         switch (reason) {
+        case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+                return in && strcasecmp(in, "websocket") == 0 ? 0
+                                                              : web_upgrade_ignore(web->wsi, in);
+        case LWS_CALLBACK_HTTP:
+                return refuse_http(web->wsi);
         case LWS_CALLBACK_ESTABLISHED:
                 return client_open(client);
         case LWS_CALLBACK_SERVER_WRITEABLE:
@@ -229,34 +215,10 @@ static int client_event(WsClient *client, enum lws_callback_reasons reason) {
         case LWS_CALLBACK_CLOSED:
                 client_told_closed(client);
                 return 0;
-        default:
-                return 0;
-        }
-}
-
-static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user _unused_,
-                       void *in, size_t length _unused_) {
-        WsClient *client;
-
-        switch (reason) {
-        case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-                return in && strcasecmp(in, "websocket") == 0 ? 0 : web_upgrade_ignore(wsi, in);
-        case LWS_CALLBACK_HTTP:
-                return refuse_http(wsi);
-        case LWS_CALLBACK_ESTABLISHED:
-        case LWS_CALLBACK_SERVER_WRITEABLE:
-        case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        case LWS_CALLBACK_CLOSED:
-                client = lws_get_opaque_user_data(wsi);
-                return client ? client_event(client, reason) : -1;
         case LWS_CALLBACK_WSI_DESTROY:
-                client = lws_get_opaque_user_data(wsi);
-                lws_set_opaque_user_data(wsi, NULL);
-                if (client)
-                        client_free(client);
+                client_free(client);
                 return 0;
         default:
-                /* LWS_CALLBACK_RECEIVE among them: what clients say is thrown away. */
                 return 0;
         }
 }
@@ -273,16 +235,9 @@ int ws_server_new(WsServer **ret, WebLoop *loop, int listen_fd, const WsEvents *
                 return -ENOMEM;
         }
         *server = (WsServer){ .loop = loop, .events = events, .user = user };
-        r = web_vhost_new(&server->vhost, loop, "ws", ws_protocols, &keepalive);
+        r = web_listener_new(&server->listener, loop, listen_fd, client_accept, server);
         if (r < 0) {
-                close(listen_fd);
                 free(server);
-                return r;
-        }
-        r = web_listener_new(&server->listener, loop, listen_fd, server->vhost, client_accept,
-                             server);
-        if (r < 0) {
-                ws_server_free(server);
                 return r;
         }
         *ret = server;
@@ -315,12 +270,8 @@ void ws_server_free(WsServer *server) {
         ws_server_stop(server);
         web_loop_settle(server->loop, server_is_empty, server, STOP_MAX_MS);
         while (server->clients) {
-                WsClient *client = server->clients;
-
-                lws_set_opaque_user_data(client->wsi, NULL);
-                web_socket_kill(client->wsi);
-                client_free(client);
+                web_conn_abandon(&server->clients->web);
+                client_free(server->clients);
         }
-        lws_vhost_destroy(server->vhost);
         free(server);
 }
