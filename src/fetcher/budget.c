@@ -29,9 +29,9 @@ static int read_count(Budget *b) {
         FILE *f = fopen(b->path, "re");
         if (!f)
                 return errno == ENOENT ? 0 : -errno;
-        int n = fscanf(f, "%d-%d %lld", &year, &month, &used);
+        int n = fscanf(f, "%4d-%2d %18lld", &year, &month, &used);
         fclose(f);
-        if (n != 3 || used < 0)
+        if (n != 3 || year < 0 || month < 1 || month > 12 || used < 0)
                 return -EBADMSG;
         if (year * 12 + month - 1 == b->month)
                 b->used = used;
@@ -48,11 +48,16 @@ static int write_count(const Budget *b) {
         int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
         if (fd < 0)
                 return -errno;
-        int r = write(fd, line, (size_t) n) == n ? 0 : -EIO;
-        if (close(fd) < 0)
+        ssize_t written = write(fd, line, (size_t) n);
+        int r = written == n ? 0 : written < 0 ? -errno : -ENOSPC;
+        if (r == 0 && fsync(fd) < 0)
+                r = -errno;
+        if (close(fd) < 0 && r == 0)
                 r = -errno;
         if (r == 0 && rename(temporary, b->path) < 0)
                 r = -errno;
+        if (r < 0)
+                unlink(temporary);
         return r;
 }
 
@@ -61,11 +66,14 @@ int budget_open(Budget *ret, int64_t monthly_calls, const char *directory, int64
         int r = 0;
 
         if (monthly_calls > 0 && directory && *directory) {
-                if (strlen(directory) + sizeof("/" FILE_NAME) > 4096)
-                        return -ENAMETOOLONG;
-                if (asprintf(&b.path, "%s/" FILE_NAME, directory) < 0)
-                        return -ENOMEM;
-                r = read_count(&b);
+                if (strlen(directory) + sizeof("/" FILE_NAME) > 4096) {
+                        r = -ENAMETOOLONG;
+                } else if (asprintf(&b.path, "%s/" FILE_NAME, directory) < 0) {
+                        b.path = NULL;
+                        r = -ENOMEM;
+                } else {
+                        r = read_count(&b);
+                }
         }
         *ret = b;
         return r;
@@ -87,10 +95,19 @@ int budget_spend(Budget *b, int64_t now_ms) {
         return b->path ? write_count(b) : 0;
 }
 
+/* What the month of NOW_MS has used: nothing, if the count is an earlier month's. */
+static int64_t used_by(const Budget *b, int64_t now_ms) {
+        return b->month == month_of(now_ms) ? b->used : 0;
+}
+
+bool budget_is_exhausted(const Budget *b, int64_t now_ms) {
+        return b->monthly_calls > 0 && used_by(b, now_ms) >= b->monthly_calls;
+}
+
 int64_t budget_spacing_ms(const Budget *b, int64_t now_ms) {
         if (b->monthly_calls == 0)
                 return 0;
-        int64_t used = b->month == month_of(now_ms) ? b->used : 0;
+        int64_t used = used_by(b, now_ms);
         int64_t left = MAX_OF(b->monthly_calls - used, INT64_C(0));
         return left > 0 ? ms_to_month_end(now_ms) / left : ms_to_month_end(now_ms);
 }

@@ -16,8 +16,8 @@ typedef struct Budget {
 } Budget;
 
 /* DIRECTORY may be NULL or "". Reads what an earlier run has used this month.
- * 0, -ENOMEM, or another negative errno if the file is there but unusable (the budget then
- * begins with a used count of 0). */
+ * 0, -EBADMSG if the file holds no count, or another negative errno if it cannot be read; the
+ * budget is usable all the same, with a used count of 0. */
 _must_check_ int budget_open(Budget *ret, int64_t monthly_calls, const char *directory,
                              int64_t now_ms);
 void budget_done(Budget *b);
@@ -29,6 +29,5 @@ int budget_spend(Budget *b, int64_t now_ms);
 /* Milliseconds from one call to the next at which the rest of the budget lasts until the month's
  * end; at least one month's end away when it is used up. 0 without a budget. */
 int64_t budget_spacing_ms(const Budget *b, int64_t now_ms);
-static inline bool budget_is_exhausted(const Budget *b) {
-        return b->monthly_calls > 0 && b->used >= b->monthly_calls;
-}
+/* True if no call is left in the month of NOW_MS. */
+bool budget_is_exhausted(const Budget *b, int64_t now_ms);

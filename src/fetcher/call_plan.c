@@ -24,33 +24,54 @@ static int append_encoded(Buffer *b, const char *text) {
         return r;
 }
 
-static int append_ids(Buffer *b, char **ids, size_t n) {
+/* Takes ids up to the limits on their number and on the length of the target. */
+static int append_ids(Buffer *b, char **ids, size_t n, size_t *ret_taken) {
         int r = buffer_append_text(b, "&ids=");
-        for (size_t i = 0; i < n && r == 0; i++) {
-                if (i > 0)
-                        r = buffer_append_text(b, "%2C");
+        size_t taken = 0;
+
+        for (; taken < n && r == 0; taken++) {
+                size_t before = b->length;
+                r = taken > 0 ? buffer_append_text(b, "%2C") : 0;
                 if (r == 0)
-                        r = append_encoded(b, ids[i]);
+                        r = append_encoded(b, ids[taken]);
+                if (r == -EMSGSIZE && taken > 0) {
+                        b->length = before;
+                        b->data[before] = '\0';
+                        r = 0;
+                        break;
+                }
         }
+        *ret_taken = taken;
         return r;
 }
 
-static int add_call(CallPlan *plan, const char *currency, char **ids, size_t n_wanted,
-                    size_t per_page, size_t page) {
-        Buffer target = { .data = NULL };
-        int r = buffer_append_format(&target,
-                                     "/coins/markets?vs_currency=%s&order=market_cap_desc"
-                                     "&per_page=%zu&page=%zu&sparkline=false",
-                                     currency, per_page, page);
-        if (r == 0 && ids)
-                r = append_ids(&target, ids, n_wanted);
+static int grow(CallPlan *plan) {
+        MarketsCall *calls = reallocarray(plan->calls, plan->n_calls + 1, sizeof(MarketsCall));
+        if (!calls)
+                return -ENOMEM;
+        plan->calls = calls;
+        return 0;
+}
+
+/* The call for page number PAGE of PER_PAGE coins, or for the first of IDS. CALL->n_wanted says
+ * how many coins it is to bring and, afterwards, how many of the ids found room in it. */
+static int add_call(CallPlan *plan, MarketsCall *call, size_t per_page, size_t page) {
+        Buffer target = { .max = MARKETS_TARGET_MAX };
+        int r = grow(plan);
+
+        if (r == 0)
+                r = buffer_append_format(&target,
+                                         "/coins/markets?vs_currency=%s&order=market_cap_desc"
+                                         "&per_page=%zu&page=%zu&sparkline=false",
+                                         call->currency, per_page, page);
+        if (r == 0 && call->ids)
+                r = append_ids(&target, call->ids, call->n_wanted, &call->n_wanted);
         if (r < 0) {
                 buffer_done(&target);
                 return r;
         }
-        plan->calls[plan->n_calls++] = (MarketsCall){
-                .target = target.data, .currency = currency, .n_wanted = n_wanted, .ids = ids
-        };
+        call->target = target.data;
+        plan->calls[plan->n_calls++] = *call;
         return 0;
 }
 
@@ -59,18 +80,24 @@ static int add_top(CallPlan *plan, const char *currency, size_t n) {
         size_t pages = (n + MARKETS_PAGE_MAX - 1) / MARKETS_PAGE_MAX;
         size_t per_page = (n + pages - 1) / pages;
         int r = 0;
-        for (size_t page = 1; page <= pages && r == 0; page++)
-                r = add_call(plan, currency, NULL, MIN_OF(per_page, n - per_page * (page - 1)),
+        for (size_t page = 1; page <= pages && r == 0; page++) {
+                size_t n_wanted = MIN_OF(per_page, n - per_page * (page - 1));
+                r = add_call(plan, &(MarketsCall){ .currency = currency, .n_wanted = n_wanted },
                              per_page, page);
+        }
         return r;
 }
 
 static int add_ids(CallPlan *plan, const char *currency) {
         size_t n = list_length(plan->ids);
         int r = 0;
-        for (size_t i = 0; i < n && r == 0; i += MARKETS_PAGE_MAX)
-                r = add_call(plan, currency, plan->ids + i,
-                             MIN_OF((size_t) MARKETS_PAGE_MAX, n - i), MARKETS_PAGE_MAX, 1);
+        for (size_t i = 0; i < n && r == 0;) {
+                MarketsCall call = { .currency = currency,
+                                     .ids = plan->ids + i,
+                                     .n_wanted = MIN_OF((size_t) MARKETS_PAGE_MAX, n - i) };
+                r = add_call(plan, &call, MARKETS_PAGE_MAX, 1);
+                i += call.n_wanted;
+        }
         return r;
 }
 
@@ -89,15 +116,11 @@ static size_t split_coins(CallPlan *plan, char **coins) {
 
 int call_plan_make(CallPlan *ret, const Config *config) {
         size_t n_coins = list_length(config->coins);
-        size_t n_currencies = list_length(config->currencies);
         CallPlan plan = { .ids = calloc(n_coins + 1, sizeof(char *)) };
         int r = plan.ids ? 0 : -ENOMEM;
 
         size_t top = r == 0 ? split_coins(&plan, config->coins) : 0;
-        size_t most = (top + n_coins) / MARKETS_PAGE_MAX + 2;
-        if (r == 0 && !(plan.calls = calloc(most * n_currencies, sizeof(MarketsCall))))
-                r = -ENOMEM;
-        for (size_t i = 0; i < n_currencies && r == 0; i++) {
+        for (size_t i = 0; config->currencies[i] && r == 0; i++) {
                 r = top > 0 ? add_top(&plan, config->currencies[i], top) : 0;
                 if (r == 0)
                         r = add_ids(&plan, config->currencies[i]);

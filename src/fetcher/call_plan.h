@@ -7,10 +7,12 @@
 #include "core/config.h"
 #include "core/macro.h"
 
+/* Servers and proxies refuse longer request lines (nginx from 8 kB on). */
+#define MARKETS_TARGET_MAX 6000
 #define MARKETS_PAGE_MAX 250 /* per_page, https://docs.coingecko.com/reference/coins-markets */
 
 typedef struct MarketsCall {
-        char *target;         /* "/coins/markets?vs_currency=usd&..." */
+        char *target; /* at most MARKETS_TARGET_MAX bytes: "/coins/markets?vs_currency=usd&..." */
         const char *currency; /* borrowed from the configuration */
         size_t n_wanted;      /* how many coins of the answer are wanted, from its beginning */
         char **ids;           /* the ids that were asked for, borrowed; NULL: by market cap */

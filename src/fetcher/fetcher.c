@@ -12,6 +12,9 @@
 #include "io/journal.h"
 
 #define TOPIC_TIMEOUT_MS 5000
+/* A broker may also refuse at once: too few brokers for the replication, no right to do it. */
+#define TOPIC_RETRY_MIN_MS 500
+#define TOPIC_RETRY_MAX_MS 5000
 #define FLUSH_TIMEOUT_MS 4000
 #define MAX_BODY_BYTES (16u << 20)
 /* The longest sleep: STATUS= stays fresh and the watchdog fed. */
@@ -75,12 +78,18 @@ static void on_topic(int error, const char *reason, void *user) {
         if (episode_fail(&f->broker_down, clock_monotonic_ms()))
                 journal_log(LOG_WARNING,
                             LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
-                            "Kafka at %s does not answer (%s), trying on; up to %" PRId64
-                            " updates wait in memory.",
-                            f->config->kafka_brokers, reason, f->config->kafka_buffer_messages);
-        int r = request_topic(f);
-        if (r < 0)
-                f->fatal = r;
+                            "Kafka at %s does not give us the topic %s (%s), trying on; up to "
+                            "%" PRId64 " updates wait in memory.",
+                            f->config->kafka_brokers, f->config->kafka_topic, reason,
+                            f->config->kafka_buffer_messages);
+        f->topic_due_ms = clock_monotonic_ms() + backoff_next_ms(&f->topic_backoff, 0);
+}
+
+static int retry_topic(Fetcher *f) {
+        if (f->topic_due_ms == 0 || clock_monotonic_ms() < f->topic_due_ms)
+                return 0;
+        f->topic_due_ms = 0;
+        return request_topic(f);
 }
 
 /* ---- building -------------------------------------------------------------------------------- */
@@ -132,7 +141,11 @@ static int open_kafka(Fetcher *f) {
                 return r;
         }
         r = publisher_new(&f->publisher, f->producer);
-        return r < 0 ? r : request_topic(f);
+        if (r < 0) {
+                log_error("Cannot start: %s", strerror(-r));
+                return r;
+        }
+        return request_topic(f);
 }
 
 static void open_budget(Fetcher *f) {
@@ -149,8 +162,11 @@ static void open_budget(Fetcher *f) {
 
 int fetcher_new(Fetcher **ret, Config *config, int signal_fd) {
         _cleanup_(fetcher_freep) Fetcher *f = calloc(1, sizeof(*f));
-        if (!f)
+        if (!f) {
+                log_error("Cannot start: %s", strerror(ENOMEM));
                 return -ENOMEM;
+        }
+        f->topic_backoff = (Backoff){ .min_ms = TOPIC_RETRY_MIN_MS, .max_ms = TOPIC_RETRY_MAX_MS };
         f->config = config;
         f->signal_fd = signal_fd;
         notify_init(&f->notify);
@@ -208,8 +224,13 @@ static void apply_budget(Fetcher *f) {
         int64_t interval = spacing * (int64_t) f->plan.n_calls;
 
         f->schedule.interval_ms = MAX_OF(f->config->fetch_interval_ms, interval);
-        if (!budget_is_exhausted(&f->budget))
+        if (!budget_is_exhausted(&f->budget, clock_realtime_ms())) {
+                int64_t duration_ms;
+                if (episode_end(&f->budget_used, clock_monotonic_ms(), &duration_ms))
+                        log_info("A new month, a new budget: polling goes on, after %" PRId64 " s.",
+                                 duration_ms / 1000);
                 return;
+        }
         schedule_pause(&f->schedule, clock_monotonic_ms(), MIN_OF(spacing, INT64_C(60000)), 0);
         if (episode_fail(&f->budget_used, clock_monotonic_ms()))
                 log_warning("This month's budget of %" PRId64 " calls is used up; the next call is "
@@ -253,6 +274,9 @@ static int turn(Fetcher *f) {
 
         if (f->fatal < 0)
                 return f->fatal;
+        int r = retry_topic(f);
+        if (r < 0)
+                return r;
         apply_budget(f);
         tell_status(f);
         notify_watchdog(&f->notify);

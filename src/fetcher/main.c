@@ -1,13 +1,25 @@
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fetcher/fetcher.h"
+#include "fetcher/source.h"
 #include "io/daemon.h"
+#include "io/journal.h"
+
+/* What the options say together, for --check-config too. */
+static const char *check(const Config *config) {
+        Source source;
+        const char *reason = source_init(&source, config);
+        explicit_bzero(&source, sizeof(source));
+        return reason;
+}
 
 static int run(int argc, char **argv) {
         static const DaemonInfo info = {
                 .name = "crypto-pulse-fetcher",
                 .summary = "Polls CoinGecko and publishes each new price to Kafka.",
+                .check = check,
         };
         _cleanup_(config_freep) Config *config = NULL;
         _cleanup_(fetcher_freep) Fetcher *fetcher = NULL;
@@ -16,8 +28,10 @@ static int run(int argc, char **argv) {
         if (r != 0)
                 return r;
         int signal_fd = daemon_signals();
-        if (signal_fd < 0)
+        if (signal_fd < 0) {
+                log_error("Cannot receive signals: %s", strerror(-signal_fd));
                 return signal_fd;
+        }
         r = fetcher_new(&fetcher, config, signal_fd);
         if (r < 0)
                 return r;

@@ -48,7 +48,7 @@ static void pause_for_limit(Fetcher *f, const HttpAnswer *answer, const char *re
                                        LOG_NUMBER("DELAY_MS", delay)),
                             "CoinGecko limits the rate of calls (%s), waiting %" PRId64
                             " ms%s. A longer fetch_interval_ms or a key would help.",
-                            reason, delay, answer->retry_after_ms >= 0 ? " as it asks" : "");
+                            reason, delay, answer->retry_after_ms > 0 ? " as it asks" : "");
 }
 
 /* 401, 403 and key troubles told as 400: asking again at once would not help. */
@@ -168,18 +168,12 @@ static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
 
 static int ask(Fetcher *f, size_t call, HttpAnswer *ret, char *error, size_t error_size) {
         const char *headers[] = { "Accept: application/json", NULL, NULL };
-        char url[16384];
-        _cleanup_free_ char *long_url = NULL;
-        const char *target = f->plan.calls[call].target;
+        char url[SOURCE_URL_MAX + MARKETS_TARGET_MAX];
 
         if (*f->source.key_header)
                 headers[1] = f->source.key_header;
-        int n = snprintf(url, sizeof(url), "%s%s", f->source.base_url, target);
-        if ((size_t) n >= sizeof(url) &&
-            asprintf(&long_url, "%s%s", f->source.base_url, target) < 0)
-                return -ENOMEM;
-        return http_client_get(f->http, long_url ? long_url : url, headers, f->signal_fd, ret,
-                               error, error_size);
+        snprintf(url, sizeof(url), "%s%s", f->source.base_url, f->plan.calls[call].target);
+        return http_client_get(f->http, url, headers, f->signal_fd, ret, error, error_size);
 }
 
 int fetcher_poll(Fetcher *f, size_t call) {

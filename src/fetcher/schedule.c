@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #define RETRY_MIN_MS 1000
-#define RETRY_MAX_MS 60000
+#define RETRY_MAX_MS INT64_C(60000)
 #define PAUSE_MIN_MS 5000
 #define PAUSE_MAX_MS 300000
 /* A Retry-After beyond this is taken for a mistake. */
@@ -53,13 +53,18 @@ void schedule_succeeded(Schedule *s, size_t call, int64_t now_ms) {
 
 int64_t schedule_failed(Schedule *s, size_t call, int64_t now_ms, uint32_t random) {
         ScheduledCall *c = &s->calls[call];
+
+        /* In a long trouble an interval that a call budget has stretched holds for retries too. */
+        c->backoff.max_ms =
+                        (uint32_t) MAX_OF(RETRY_MAX_MS, MIN_OF(s->interval_ms, RETRY_AFTER_MAX_MS));
         int64_t delay = backoff_next_ms(&c->backoff, random);
         c->due_ms = now_ms + delay;
         return delay;
 }
 
 int64_t schedule_pause(Schedule *s, int64_t now_ms, int64_t delay_ms, uint32_t random) {
-        if (delay_ms < 0)
+        /* "Retry-After: 0" or a date that has passed: asking at once is what led here. */
+        if (delay_ms <= 0)
                 delay_ms = backoff_next_ms(&s->pause_backoff, random);
         delay_ms = MIN_OF(delay_ms, RETRY_AFTER_MAX_MS);
         s->paused_until_ms = MAX_OF(s->paused_until_ms, now_ms + delay_ms);

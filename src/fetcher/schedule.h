@@ -32,8 +32,9 @@ size_t schedule_next(const Schedule *s, int64_t *ret_due_ms);
 
 /* The call succeeded: it is due one interval after it was due, or after now if it was late. */
 void schedule_succeeded(Schedule *s, size_t call, int64_t now_ms);
-/* It failed: due again after its backoff. Returns the delay in milliseconds. */
+/* It failed: due again after its backoff, which grows to a minute, or to the interval if that is
+ * longer. Returns the delay in milliseconds. */
 int64_t schedule_failed(Schedule *s, size_t call, int64_t now_ms, uint32_t random);
-/* Nobody is asked for DELAY_MS (what Retry-After said), or if it is negative for the pause's own
- * backoff. Returns the delay. */
+/* Nobody is asked for DELAY_MS (what Retry-After said, at most an hour), or if it is 0 or negative
+ * for the pause's own backoff. Returns the delay. */
 int64_t schedule_pause(Schedule *s, int64_t now_ms, int64_t delay_ms, uint32_t random);

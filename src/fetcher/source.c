@@ -16,9 +16,16 @@ const char *source_init(Source *ret, const Config *config) {
                 return "coingecko.plan needs a key, but coingecko.api_key is empty";
 
         bool pro = strcmp(plan, "pro") == 0;
-        ret->base_url = pro ? PRO_URL : PUBLIC_URL;
+        const char *url = pro ? PRO_URL : PUBLIC_URL;
         if (config->coingecko_base_url[0])
-                ret->base_url = config->coingecko_base_url;
+                url = config->coingecko_base_url;
+        size_t length = strlen(url);
+        while (length > 0 && url[length - 1] == '/')
+                length--;
+        if (length >= sizeof(ret->base_url))
+                return "coingecko.base_url is too long";
+        memcpy(ret->base_url, url, length);
+        ret->base_url[length] = '\0';
         ret->key_header[0] = '\0';
         if (strcmp(plan, "keyless") != 0)
                 snprintf(ret->key_header, sizeof(ret->key_header), "x-cg-%s-api-key: %s",

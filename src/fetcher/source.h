@@ -7,11 +7,12 @@
 #include "core/config.h"
 
 #define SOURCE_HEADER_MAX 512
+#define SOURCE_URL_MAX 2049
 
 typedef struct Source {
-        const char *base_url;               /* without a final slash; borrowed or a literal */
+        char base_url[SOURCE_URL_MAX];      /* without a final slash */
         char key_header[SOURCE_HEADER_MAX]; /* "x-cg-demo-api-key: ..."; "" without a key */
 } Source;
 
-/* NULL, or why this configuration cannot work, for an error message. */
+/* NULL, or why this configuration cannot work, for an error message (a static text). */
 const char *source_init(Source *ret, const Config *config);

@@ -88,6 +88,11 @@ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_con
                 log_error("The configuration cannot be used: %s", error);
                 return r;
         }
+        const char *reason = info->check ? info->check(config) : NULL;
+        if (reason) {
+                log_error("The configuration cannot be used: %s.", reason);
+                return -EINVAL;
+        }
         journal_set_level(config->log_level);
         if (c.check_config) {
                 printf("The configuration is valid.\n");

@@ -7,6 +7,9 @@
 typedef struct DaemonInfo {
         const char *name;    /* "crypto-pulse-fetcher" */
         const char *summary; /* one line for --help */
+        /* NULL, or looks at what the options say together: NULL, or a static text that says why
+         * this configuration cannot work. */
+        const char *(*check)(const Config *config);
 } DaemonInfo;
 
 /* Reads the command line (--config FILE, --check-config, --help, --version) and the
