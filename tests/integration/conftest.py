@@ -10,6 +10,7 @@ sim     (function) a coingecko-sim that the site's fetcher asks
 Run with Debian's python3; CRYPTO_PULSE_BUILD names the build folder (default .stack/build).
 """
 
+import signal
 import subprocess
 
 import pytest
@@ -18,6 +19,10 @@ import redis as redis_client
 from stack import SOURCE, USER, Stack, free_ports
 from stack_clients import Database, Topic, WebSocketClient
 from stack_daemon import Daemon
+
+
+# So that the servers end with the tests whatever ends those.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", name="whole_stack")
