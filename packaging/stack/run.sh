@@ -45,7 +45,7 @@ remember_ports() {
 
 recall_ports() {
         local name port
-        { while IFS== read -r name port; do printf -v "$name" %s "$port"; done <"$STACK_DIR/run/ports"; } 2>/dev/null || true
+        { while IFS='=' read -r name port; do printf -v "$name" %s "$port"; done <"$STACK_DIR/run/ports"; } 2>/dev/null || true
 }
 
 # ---- start ----------------------------------------------------------------------------------------
