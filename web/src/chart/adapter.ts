@@ -5,8 +5,8 @@
 import type { PricePoint } from '../data/types';
 
 export interface ChartOptions {
-  /** A price on the axis. */
-  readonly formatPrice: (price: number) => string;
+  /** A price on the axis, whose marks are `step` apart. */
+  readonly formatPrice: (price: number, step: number) => string;
   /** Called with the index of the point under the cursor, null when the cursor leaves. */
   readonly onCursor: (index: number | null) => void;
 }

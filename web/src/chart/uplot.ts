@@ -65,7 +65,7 @@ function axisWidth(plot: uPlot, values: string[] | null): number {
   plot.ctx.font = AXIS_FONT;
   const { width } = plot.ctx.measureText(longest);
   plot.ctx.restore();
-  return Math.ceil(width) + 22;
+  return Math.ceil(width) + 10;
 }
 
 function axis(): uPlot.Axis {
@@ -98,7 +98,7 @@ function plotOptions(host: HTMLElement, options: ChartOptions): uPlot.Options {
   return {
     width: host.clientWidth,
     height: host.clientHeight,
-    padding: [10, 10, 0, 0],
+    padding: [10, 0, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -113,7 +113,8 @@ function plotOptions(host: HTMLElement, options: ChartOptions): uPlot.Options {
         side: RIGHT,
         space: 44,
         size: axisWidth,
-        values: (_plot, splits) => splits.map((price) => options.formatPrice(price)),
+        values: (_plot, splits, _axis, _space, step) =>
+          splits.map((price) => options.formatPrice(price, step)),
       },
     ],
     series: [

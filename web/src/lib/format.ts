@@ -75,6 +75,17 @@ export function formatPrice(value: number | undefined, currency: string): string
   return withCurrency(format.format(value), currency);
 }
 
+/** A price on an axis: only the decimals that tell its marks, `step` apart, from each other. */
+export function formatAxisPrice(value: number, step: number, currency: string): string {
+  if (Math.abs(value) >= SCIENTIFIC_FROM || !(step > 0)) return formatPrice(value, currency);
+  let decimals = 0;
+  while (decimals < 20 && Math.abs(Number(step.toFixed(decimals)) - step) > step * 1e-6) {
+    decimals += 1;
+  }
+  const format = numberFormat({ minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return withCurrency(format.format(value), currency);
+}
+
 /** Every digit that the number has, in plain notation: for tooltips. */
 export function formatExact(value: number, currency: string): string {
   if (!Number.isFinite(value)) return UNKNOWN;

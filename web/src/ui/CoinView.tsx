@@ -14,7 +14,6 @@ import { Message } from './Message';
 import { Price } from './Price';
 import { RangeBar } from './RangeBar';
 import { Stat, Stats } from './Stats';
-import type { History } from './useHistory';
 import { useHistory } from './useHistory';
 
 function LimitChoice() {
@@ -85,7 +84,7 @@ function Title({ id, children }: TitleProps) {
   );
 }
 
-function UnknownCoin({ id, history }: { id: string; history: History }) {
+function UnknownCoin({ id }: { id: string }) {
   return (
     <div className={styles.view}>
       <Title id={id} />
@@ -93,7 +92,7 @@ function UnknownCoin({ id, history }: { id: string; history: History }) {
         title="This coin is not tracked here"
         action={<CoinLink id={null}>All coins</CoinLink>}
       >
-        {history.reason}
+        Nothing called “{id}” is among the coins that this server follows.
       </Message>
     </div>
   );
@@ -114,7 +113,7 @@ export function CoinView({ id }: { id: string }) {
   const history = useHistory(id, currency, historyLimit);
   useDocumentTitle(coin ? coinName(coin) : id, formatPrice(quote?.price, currency));
 
-  if (!coin && list === 'ready' && history.unknown) return <UnknownCoin id={id} history={history} />;
+  if (!coin && list === 'ready' && history.unknown) return <UnknownCoin id={id} />;
   return (
     <article className={styles.view}>
       <Title id={id} />

@@ -17,6 +17,7 @@ function CurrencyChoice() {
     <select
       className={styles.select}
       aria-label="Quote currency"
+      title="Quote currency"
       value={currency}
       onChange={(event) => {
         settings.update({ currency: event.target.value });
@@ -38,6 +39,7 @@ function ThemeChoice() {
     <select
       className={styles.select}
       aria-label="Theme"
+      title="Theme"
       value={theme}
       onChange={(event) => {
         settings.update({ theme: THEMES.find((known) => known === event.target.value) ?? 'auto' });

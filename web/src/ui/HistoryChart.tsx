@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'react';
 import type { ChartAdapter, ChartFactory } from '../chart/adapter';
 import { createChart } from '../chart/uplot';
 import type { PricePoint } from '../data/types';
-import { formatPrice } from '../lib/format';
+import { formatAxisPrice } from '../lib/format';
 import styles from './HistoryPanel.module.css';
 import { onThemeChange } from './theme';
 
@@ -24,7 +24,7 @@ export default function HistoryChart(props: Props) {
   useEffect(() => {
     if (!host.current) return undefined;
     const created = factory(host.current, {
-      formatPrice: (price) => formatPrice(price, currency),
+      formatPrice: (price, step) => formatAxisPrice(price, step, currency),
       onCursor,
     });
     chart.current = created;

@@ -8,7 +8,7 @@ import styles from './Overview.module.css';
 import { Price } from './Price';
 import { Stat, Stats } from './Stats';
 
-const TOP = 8;
+const TOP = 20;
 
 function Mover({ id }: { id: string }) {
   const { coin, quote, currency } = useRow(id);
