@@ -34,9 +34,8 @@ export default defineConfig({
     proxy: { '/api': backend, '/config.json': backend },
   },
   test: {
-    environment: 'jsdom',
+    // Tests that need a page say so: `@vitest-environment jsdom`.
     include: ['src/**/*.test.{ts,tsx}'],
-    setupFiles: ['src/test/setup.ts'],
     css: { modules: { classNameStrategy: 'non-scoped' } },
     restoreMocks: true,
   },

@@ -90,7 +90,7 @@ export function formatAxisPrice(value: number, step: number, currency: string): 
 export function formatExact(value: number, currency: string): string {
   if (!Number.isFinite(value)) return UNKNOWN;
   if (Math.abs(value) >= SCIENTIFIC_FROM) return `${value} ${currency.toUpperCase()}`;
-  const format = numberFormat({ minimumFractionDigits: 2, maximumFractionDigits: 30 });
+  const format = numberFormat({ minimumFractionDigits: 2, maximumFractionDigits: 20 });
   // The shortest text that means this double: formatting the double itself would add its noise.
   const shortest = String(value) as Intl.StringNumericLiteral;
   return `${format.format(shortest)} ${currency.toUpperCase()}`;
