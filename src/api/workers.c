@@ -1,0 +1,140 @@
+#include "api/workers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/queue.h"
+
+#define N_WORKERS 4
+#define MAX_JOBS 1024
+/* After a failed connect, others fail at once for this long instead of each waiting its turn. */
+#define RETRY_MS 500
+
+struct Workers {
+        const Config *config;
+        void (*on_done)(void *user);
+        void *user;
+        Queue *todo, *done;
+        pthread_t threads[N_WORKERS];
+        size_t n_threads;
+        atomic_llong refused_at_ms; /* monotonic, of the last failed connect; 0: none */
+};
+
+void job_free(Job *job) {
+        if (!job)
+                return;
+        buffer_done(&job->body);
+        free(job);
+}
+
+static void destroy_job(void *item) {
+        job_free(item);
+}
+
+/* ---- in a worker's thread -------------------------------------------------------------------- */
+
+static int connect_if_needed(Workers *w, PgConn **pg, Job *job) {
+        if (*pg)
+                return 0;
+        long long refused = atomic_load(&w->refused_at_ms);
+        if (refused && clock_monotonic_ms() - refused < RETRY_MS) {
+                snprintf(job->detail, sizeof(job->detail), "the database does not answer");
+                return -ENOTCONN;
+        }
+        int r = pg_connect(pg, w->config, "crypto-pulse-api", job->detail, sizeof(job->detail));
+        atomic_store(&w->refused_at_ms, r < 0 ? clock_monotonic_ms() : 0);
+        return r;
+}
+
+static int run_job(PgConn *pg, Job *job) {
+        switch (job->kind) {
+        case JOB_CRYPTOS:
+                return reader_cryptos(pg, &job->body, job->detail, sizeof(job->detail));
+        case JOB_HISTORY:
+                return reader_history(pg, job->coin_id, &job->query, &job->body, job->detail,
+                                      sizeof(job->detail));
+        case JOB_HEALTH:
+        default:
+                return reader_ping(pg, job->detail, sizeof(job->detail));
+        }
+}
+
+/* A connection that was lost while it idled, as by a restart of the server, shows only when it
+ * is used: then a second try with a new one tells more than an error would. */
+static void perform(Workers *w, PgConn **pg, Job *job) {
+        for (int attempt = 0; attempt < 2; attempt++) {
+                bool was_open = *pg != NULL;
+                job->error = connect_if_needed(w, pg, job);
+                if (job->error == 0)
+                        job->error = run_job(*pg, job);
+                if (job->error != -ENOTCONN)
+                        return;
+                pg_close(TAKE_PTR(*pg));
+                buffer_clear(&job->body);
+                if (!was_open)
+                        return;
+        }
+}
+
+static void *work(void *user) {
+        Workers *w = user;
+        PgConn *pg = NULL;
+
+        for (Job *job; (job = queue_pop(w->todo, -1));) {
+                perform(w, &pg, job);
+                /* Both queues hold MAX_JOBS, and no more jobs than that exist. */
+                if (queue_push(w->done, job) < 0)
+                        job_free(job);
+                w->on_done(w->user);
+        }
+        pg_close(pg);
+        return NULL;
+}
+
+/* ---- in the loop's thread -------------------------------------------------------------------- */
+
+int workers_new(Workers **ret, const Config *config, void (*on_done)(void *user), void *user) {
+        _cleanup_(workers_freep) Workers *w = calloc(1, sizeof(*w));
+        if (!w)
+                return -ENOMEM;
+        w->config = config;
+        w->on_done = on_done;
+        w->user = user;
+        int r = queue_new(&w->todo, MAX_JOBS, destroy_job);
+        if (r == 0)
+                r = queue_new(&w->done, MAX_JOBS + N_WORKERS, destroy_job);
+        for (size_t i = 0; i < N_WORKERS && r == 0; i++) {
+                r = -pthread_create(&w->threads[i], NULL, work, w);
+                if (r == 0)
+                        w->n_threads++;
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(w);
+        return 0;
+}
+
+void workers_free(Workers *workers) {
+        if (!workers)
+                return;
+        if (workers->todo)
+                queue_close(workers->todo);
+        for (size_t i = 0; i < workers->n_threads; i++)
+                pthread_join(workers->threads[i], NULL);
+        queue_free(workers->todo);
+        queue_free(workers->done);
+        free(workers);
+}
+
+int workers_submit(Workers *workers, Job *job) {
+        return queue_try_push(workers->todo, job);
+}
+
+Job *workers_take_done(Workers *workers) {
+        return queue_try_pop(workers->done);
+}
