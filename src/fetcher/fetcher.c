@@ -11,10 +11,6 @@
 #include "io/daemon.h"
 #include "io/journal.h"
 
-#define TOPIC_TIMEOUT_MS 5000
-/* A broker may also refuse at once: too few brokers for the replication, no right to do it. */
-#define TOPIC_RETRY_MIN_MS 500
-#define TOPIC_RETRY_MAX_MS 5000
 #define FLUSH_TIMEOUT_MS 4000
 #define MAX_BODY_BYTES (16u << 20)
 /* The longest sleep: STATUS= stays fresh and the watchdog fed. */
@@ -24,72 +20,53 @@
 
 static void on_kafka_log(int priority, const char *text, void *user) {
         (void) user;
-        /* librdkafka repeats itself; what matters is told by on_delivery and the loop. */
-        journal_log(priority < LOG_WARNING ? LOG_WARNING : LOG_DEBUG, NULL, "librdkafka: %s", text);
+        (void) priority;
+        /* librdkafka repeats itself; what matters is told by the three below. */
+        log_debug("librdkafka: %s", text);
 }
 
-static void on_delivery(int error, const char *reason, void *user) {
+static void on_failure(int error, const char *reason, void *user) {
         Fetcher *f = user;
 
-        if (error == 0)
-                return;
         if (error == -ECONNABORTED)
                 f->fatal = error;
-        journal_log(error == -ECONNABORTED || error == -EMSGSIZE ? LOG_ERR : LOG_WARNING,
+        journal_log(error == -ECONNRESET ? LOG_WARNING : LOG_ERR,
                     LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
-                    "Kafka did not take a message (%s)%s.", reason,
-                    error == -ECONNABORTED || error == -EMSGSIZE ? "" : ", sending it again");
+                    error == -ECONNRESET ? "The Kafka producer starts anew (%s), sending again "
+                                           "what waits."
+                                         : "Kafka refused an update for good (%s).",
+                    reason);
 }
 
-static int request_topic(Fetcher *f) {
-        const KafkaTopicOptions topic = {
-                .topic = f->config->kafka_topic,
-                .partitions = (int32_t) f->config->kafka_partitions,
-                .replication = (int32_t) f->config->kafka_replication,
-                .retention_ms = f->config->kafka_retention_ms,
-        };
-        char error[256];
-        int r = kafka_producer_create_topic(f->producer, &topic, TOPIC_TIMEOUT_MS, error,
-                                            sizeof(error));
-        if (r < 0)
-                log_error("Topic %s cannot be created: %s", topic.topic, error);
-        return r;
+static void tell_broker(Fetcher *f, bool up, const char *reason) {
+        int64_t duration_ms, now = clock_monotonic_ms();
+
+        if (!up && episode_fail(&f->broker_down, now))
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
+                            "Kafka at %s cannot be used (%s), trying on; %zu updates wait in "
+                            "memory, where %" PRId64 " have room.",
+                            f->config->kafka_brokers, reason, kafka_producer_pending(f->producer),
+                            f->config->kafka_buffer_messages);
+        if (up && episode_end(&f->broker_down, now, &duration_ms))
+                journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
+                            "Kafka takes updates again, after %" PRId64 " s.", duration_ms / 1000);
 }
 
-static void tell_ready(Fetcher *f) {
-        notify_ready(&f->notify, "Polling %zu calls every %" PRId64 " ms.", f->plan.n_calls,
-                     f->schedule.interval_ms);
+static void on_broker(bool up, const char *reason, void *user) {
+        tell_broker(user, up, reason);
 }
 
 static void on_topic(int error, const char *reason, void *user) {
         Fetcher *f = user;
-        int64_t duration_ms;
 
+        f->topic_exists = error == 0 || error == -EEXIST;
         /* Ready even without a broker: prices are fetched and wait in memory. */
-        tell_ready(f);
-        if (error == 0 || error == -EEXIST) {
-                f->topic_exists = true;
-                if (error == 0)
-                        log_info("Created topic %s.", f->config->kafka_topic);
-                if (episode_end(&f->broker_down, clock_monotonic_ms(), &duration_ms))
-                        log_info("Kafka is reachable, after %" PRId64 " s.", duration_ms / 1000);
-                return;
-        }
-        if (episode_fail(&f->broker_down, clock_monotonic_ms()))
-                journal_log(LOG_WARNING,
-                            LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
-                            "Kafka at %s does not give us the topic %s (%s), trying on; up to "
-                            "%" PRId64 " updates wait in memory.",
-                            f->config->kafka_brokers, f->config->kafka_topic, reason,
-                            f->config->kafka_buffer_messages);
-        f->topic_due_ms = clock_monotonic_ms() + backoff_next_ms(&f->topic_backoff, 0);
-}
-
-static int retry_topic(Fetcher *f) {
-        if (f->topic_due_ms == 0 || clock_monotonic_ms() < f->topic_due_ms)
-                return 0;
-        f->topic_due_ms = 0;
-        return request_topic(f);
+        notify_ready(&f->notify, "Polling %zu calls every %" PRId64 " ms.", f->plan.n_calls,
+                     f->schedule.interval_ms);
+        if (error == 0)
+                log_info("Created topic %s.", f->config->kafka_topic);
+        tell_broker(f, f->topic_exists, reason);
 }
 
 /* ---- building -------------------------------------------------------------------------------- */
@@ -125,27 +102,31 @@ static int open_source(Fetcher *f) {
 }
 
 static int open_kafka(Fetcher *f) {
-        const KafkaProducerEvents events = { .on_delivery = on_delivery,
-                                             .on_topic = on_topic,
-                                             .user = f };
+        const KafkaProducerEvents events = {
+                .on_topic = on_topic, .on_broker = on_broker, .on_failure = on_failure, .user = f
+        };
         char error[512];
 
         f->kafka_options = (KafkaOptions){ .brokers = f->config->kafka_brokers,
                                            .client_id = "crypto-pulse-fetcher",
                                            .log = on_kafka_log,
                                            .log_user = f };
-        int r = kafka_producer_new(&f->producer, &f->kafka_options, f->config->kafka_topic,
+        f->topic_options = (KafkaTopicOptions){
+                .topic = f->config->kafka_topic,
+                .partitions = (int32_t) f->config->kafka_partitions,
+                .replication = (int32_t) f->config->kafka_replication,
+                .retention_ms = f->config->kafka_retention_ms,
+        };
+        int r = kafka_producer_new(&f->producer, &f->kafka_options, &f->topic_options,
                                    f->config->kafka_buffer_messages, &events, error, sizeof(error));
         if (r < 0) {
                 log_error("The Kafka producer cannot be made: %s", error);
                 return r;
         }
         r = publisher_new(&f->publisher, f->producer);
-        if (r < 0) {
+        if (r < 0)
                 log_error("Cannot start: %s", strerror(-r));
-                return r;
-        }
-        return request_topic(f);
+        return r;
 }
 
 static void open_budget(Fetcher *f) {
@@ -166,7 +147,6 @@ int fetcher_new(Fetcher **ret, Config *config, int signal_fd) {
                 log_error("Cannot start: %s", strerror(ENOMEM));
                 return -ENOMEM;
         }
-        f->topic_backoff = (Backoff){ .min_ms = TOPIC_RETRY_MIN_MS, .max_ms = TOPIC_RETRY_MAX_MS };
         f->config = config;
         f->signal_fd = signal_fd;
         notify_init(&f->notify);
@@ -274,9 +254,6 @@ static int turn(Fetcher *f) {
 
         if (f->fatal < 0)
                 return f->fatal;
-        int r = retry_topic(f);
-        if (r < 0)
-                return r;
         apply_budget(f);
         tell_status(f);
         notify_watchdog(&f->notify);

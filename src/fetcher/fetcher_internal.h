@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 
-#include "core/backoff.h"
 #include "core/coingecko.h"
 #include "core/episode.h"
 #include "fetcher/budget.h"
@@ -28,11 +27,10 @@ struct Fetcher {
         HttpClient *http;
 
         KafkaOptions kafka_options;
+        KafkaTopicOptions topic_options;
         KafkaProducer *producer;
         Publisher *publisher;
         bool topic_exists;
-        int64_t topic_due_ms; /* monotonic: when to ask for it again; 0: no need */
-        Backoff topic_backoff;
         int fatal; /* negative errno: the producer can do nothing more */
 
         /* Spells of trouble, each told once when it begins and once when it ends. */
