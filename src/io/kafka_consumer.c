@@ -62,11 +62,11 @@ static Partition *find_partition(KafkaConsumer *c, int32_t id) {
 
 /* Makes room for N partitions in both arrays. */
 static int reserve_partitions(KafkaConsumer *c, size_t n) {
-        Partition *partitions = realloc(c->partitions, MAX_OF(n, (size_t) 1) * sizeof *partitions);
+        Partition *partitions = realloc(c->partitions, MAX_OF(n, (size_t) 1) * sizeof(*partitions));
         if (!partitions)
                 return -ENOMEM;
         c->partitions = partitions;
-        int32_t *ids = realloc(c->partition_ids, MAX_OF(n, (size_t) 1) * sizeof *ids);
+        int32_t *ids = realloc(c->partition_ids, MAX_OF(n, (size_t) 1) * sizeof(*ids));
         if (!ids)
                 return -ENOMEM;
         c->partition_ids = ids;
@@ -356,7 +356,7 @@ int kafka_consumer_read(KafkaConsumer *c, int first_ms, int more_ms, KafkaBatch 
 
 bool kafka_consumer_is_caught_up(const KafkaConsumer *c) {
         if (!c->begun)
-                return false;
+                return c->topic_missing;
         for (size_t i = 0; i < c->n_partitions; i++)
                 if (c->partitions[i].next < c->partitions[i].end)
                         return false;
@@ -464,7 +464,7 @@ static int open_client(KafkaConsumer *c, rd_kafka_conf_t *conf, const char *topi
 static int consumer_new(KafkaConsumer **ret, const KafkaOptions *options, const char *topic,
                         const char *group_id, const char *instance_id, int64_t tail, char *error,
                         size_t error_size) {
-        _cleanup_(kafka_consumer_freep) KafkaConsumer *c = calloc(1, sizeof *c);
+        _cleanup_(kafka_consumer_freep) KafkaConsumer *c = calloc(1, sizeof(*c));
         rd_kafka_conf_t *conf;
 
         snprintf(error, error_size, "out of memory");

@@ -74,7 +74,8 @@ uint64_t kafka_consumer_generation(const KafkaConsumer *c);
 /* Tells Kafka how far we are, for tools that show the lag. Does not wait; may fail silently. */
 void kafka_consumer_report(KafkaConsumer *c, const KafkaPosition *next, size_t n);
 
-/* Followers: true once everything was returned that was there when following began. */
+/* Followers: true once everything was returned that was there when following began; a topic that
+ * does not exist has nothing. */
 bool kafka_consumer_is_caught_up(const KafkaConsumer *c);
 
 /* What keeps messages from coming: "the Kafka broker", "the Kafka topic", ...; NULL: nothing.

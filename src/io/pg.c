@@ -84,7 +84,7 @@ static size_t extract_sqlstate(char *text, char sqlstate[6]) {
 static int connect_failure(PgConn *conn, char *error, size_t error_size) {
         char text[1024], sqlstate[6] = "";
 
-        snprintf(text, sizeof text, "%s", PQerrorMessage(conn->pq));
+        snprintf(text, sizeof(text), "%s", PQerrorMessage(conn->pq));
         extract_sqlstate(text, sqlstate);
         copy_line(error, error_size, text[0] ? text : "out of memory");
         if (strncmp(sqlstate, "28", 2) == 0 || PQconnectionNeedsPassword(conn->pq))
@@ -115,7 +115,7 @@ static int finish_connecting(PgConn *conn, char *error, size_t error_size) {
 
 static PGconn *start_connecting(const Config *config, const char *application_name) {
         char port[24];
-        snprintf(port, sizeof port, "%lld", (long long) config->postgres_port);
+        snprintf(port, sizeof(port), "%lld", (long long) config->postgres_port);
 
         const char *const options[][2] = {
                 { "host", config->postgres_host },
@@ -148,7 +148,7 @@ static void ignore_notice(void *user, const PGresult *result) {
 static int set_session(PgConn *conn, char *error, size_t error_size) {
         char sql[160];
 
-        snprintf(sql, sizeof sql,
+        snprintf(sql, sizeof(sql),
                  "SELECT set_config('statement_timeout', '%d', false),"
                  " set_config('lock_timeout', '%d', false),"
                  " set_config('timezone', 'UTC', false)",
@@ -158,7 +158,7 @@ static int set_session(PgConn *conn, char *error, size_t error_size) {
 
 int pg_connect_cancelable(PgConn **ret, const Config *config, const char *application_name,
                           int cancel_fd, char *error, size_t error_size) {
-        _cleanup_(pg_closep) PgConn *conn = calloc(1, sizeof *conn);
+        _cleanup_(pg_closep) PgConn *conn = calloc(1, sizeof(*conn));
         int r;
 
         if (!conn || !(conn->pq = start_connecting(config, application_name))) {

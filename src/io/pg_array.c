@@ -12,7 +12,7 @@ static int append_quoted(Buffer *b, const char *text) {
                 text += plain;
                 if (r == 0 && *text) {
                         const char escaped[2] = { '\\', *text++ };
-                        r = buffer_append(b, escaped, sizeof escaped);
+                        r = buffer_append(b, escaped, sizeof(escaped));
                 }
         }
         return r < 0 ? r : buffer_append(b, "\"", 1);

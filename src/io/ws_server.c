@@ -165,6 +165,11 @@ void ws_client_close(WsClient *client, uint16_t code, const char *reason) {
         lws_callback_on_writable(client->web.wsi);
 }
 
+void ws_client_drop(WsClient *client) {
+        client->state = WS_CLOSING;
+        web_socket_kill(client->web.wsi);
+}
+
 const char *ws_client_peer(const WsClient *client) {
         return client->web.peer;
 }

@@ -56,4 +56,7 @@ int ws_client_send(WsClient *client, const void *frames, size_t length);
 /* Starts the closing handshake with this status code (RFC 6455 section 7.4), after what is still
  * to be sent. REASON: at most 123 bytes, or NULL. */
 void ws_client_close(WsClient *client, uint16_t code, const char *reason);
+/* Closes the connection soon and without a handshake, for a client that does not read. on_close
+ * will come. */
+void ws_client_drop(WsClient *client);
 const char *ws_client_peer(const WsClient *client);

@@ -1,0 +1,190 @@
+#include "websocket/hub.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/episode.h"
+#include "io/journal.h"
+#include "websocket/board.h"
+
+/* More than this is not collected before it is sent. */
+#define TICK_MAX_BYTES (256u * 1024)
+
+typedef struct Client Client;
+struct Client {
+        Hub *hub;
+        WsClient *ws;
+        Client *next, *prev;
+        uint64_t sequence;      /* everything up to this number was sent, or replaced by newer */
+        int64_t waits_since_ms; /* what was sent last has not all left; 0: it has */
+};
+
+struct Hub {
+        Board *board;
+        bool begun;
+        Client *clients;
+        size_t n_clients, max_clients;
+        Buffer tick; /* the frames of the updates TICK_START+1 .. the board's sequence */
+        uint64_t tick_start;
+        Episode full;
+};
+
+int hub_new(Hub **ret, size_t max_clients) {
+        _cleanup_(hub_freep) Hub *hub = calloc(1, sizeof(*hub));
+        if (!hub)
+                return -ENOMEM;
+        hub->max_clients = max_clients;
+        int r = board_new(&hub->board);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(hub);
+        return 0;
+}
+
+void hub_free(Hub *hub) {
+        if (!hub)
+                return;
+        board_free(hub->board);
+        buffer_done(&hub->tick);
+        free(hub);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+static void send_frames(Client *client, const Buffer *frames) {
+        int r = ws_client_send(client->ws, frames->data, frames->length);
+
+        /* An error needs no care: on_close comes. */
+        client->waits_since_ms = r == 1 ? clock_monotonic_ms() : 0;
+        client->sequence = board_sequence(client->hub->board);
+}
+
+/* Sends what the client has not seen, if it can take something. */
+static void update_client(Client *client) {
+        Hub *hub = client->hub;
+        const Buffer *frames = &hub->tick;
+
+        if (!hub->begun || client->sequence == board_sequence(hub->board) ||
+            !ws_client_is_drained(client->ws))
+                return;
+        /* Out of memory: the next tick tries again. */
+        if ((client->sequence != hub->tick_start || frames->length == 0) &&
+            board_catch_up(hub->board, client->sequence, &frames) < 0)
+                return;
+        send_frames(client, frames);
+}
+
+void hub_flush(Hub *hub) {
+        /* on_close may come while a client is sent to, for this client only. */
+        for (Client *client = hub->clients, *next; client; client = next) {
+                next = client->next;
+                update_client(client);
+        }
+        buffer_clear(&hub->tick);
+        hub->tick_start = board_sequence(hub->board);
+}
+
+void hub_put(Hub *hub, const UpdateBatch *batch) {
+        for (size_t i = 0; i < batch->n; i++) {
+                int r = board_put(hub->board, &batch->updates[i], &hub->tick);
+                if (r < 0)
+                        log_error("A price of %s cannot be broadcast (%s), leaving it out.",
+                                  batch->updates[i].coin_id, strerror(-r));
+                if (hub->tick.length >= TICK_MAX_BYTES)
+                        hub_flush(hub);
+        }
+}
+
+void hub_begin(Hub *hub) {
+        if (hub->begun)
+                return;
+        hub->begun = true;
+        /* Whoever waited gets the newest of each, not all that led to it. */
+        buffer_clear(&hub->tick);
+        hub->tick_start = board_sequence(hub->board);
+        hub_flush(hub);
+}
+
+/* ---- clients --------------------------------------------------------------------------------- */
+
+static bool has_room(Hub *hub) {
+        int64_t now_ms = clock_monotonic_ms(), duration_ms;
+
+        if (hub->n_clients < hub->max_clients) {
+                (void) episode_end(&hub->full, now_ms, &duration_ms);
+                return true;
+        }
+        if (episode_fail(&hub->full, now_ms))
+                log_warning("%zu clients are connected, as many as websocket.max_clients allows; "
+                            "others are refused.",
+                            hub->n_clients);
+        return false;
+}
+
+static bool on_open(WsClient *ws, void *user, void **ret_client_user) {
+        Hub *hub = user;
+
+        if (!has_room(hub))
+                return false;
+        Client *client = calloc(1, sizeof(*client));
+        if (!client)
+                return false;
+        client->hub = hub;
+        client->ws = ws;
+        client->next = hub->clients;
+        if (client->next)
+                client->next->prev = client;
+        hub->clients = client;
+        hub->n_clients++;
+        *ret_client_user = client;
+        update_client(client);
+        return true;
+}
+
+static void on_drained(WsClient *ws, void *client_user) {
+        Client *client = client_user;
+
+        (void) ws;
+        client->waits_since_ms = 0;
+        update_client(client);
+}
+
+static void on_close(WsClient *ws, void *client_user) {
+        Client *client = client_user;
+        Hub *hub = client->hub;
+
+        (void) ws;
+        if (client->prev)
+                client->prev->next = client->next;
+        else
+                hub->clients = client->next;
+        if (client->next)
+                client->next->prev = client->prev;
+        hub->n_clients--;
+        free(client);
+}
+
+const WsEvents hub_events = {
+        .on_open = on_open,
+        .on_drained = on_drained,
+        .on_close = on_close,
+};
+
+void hub_drop_stalled(Hub *hub, int64_t now_ms) {
+        for (Client *client = hub->clients, *next; client; client = next) {
+                next = client->next;
+                if (client->waits_since_ms == 0 ||
+                    now_ms - client->waits_since_ms < HUB_STALL_MAX_MS)
+                        continue;
+                log_info("Client %s has taken nothing for %d s, dropping it.",
+                         ws_client_peer(client->ws), HUB_STALL_MAX_MS / 1000);
+                ws_client_drop(client->ws);
+        }
+}
+
+HubState hub_state(const Hub *hub) {
+        return (HubState){ .clients = hub->n_clients,
+                           .prices = board_count(hub->board),
+                           .newest_ms = board_newest_ms(hub->board) };
+}
