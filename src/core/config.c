@@ -105,7 +105,7 @@ static const Option options[] = {
           .default_text = "3", .help = "partitions of the topic, when it has to be created" },
         { "kafka.replication", "KAFKA_REPLICATION", INTEGER(1, 9), FIELD(kafka_replication),
           .default_text = "1", .help = "replicas of each partition, when it has to be created" },
-        { "kafka.retention_ms", "KAFKA_RETENTION_MS", INTEGER(-1, INT64_MAX),
+        { "kafka.retention_ms", "KAFKA_RETENTION_MS", INTEGER(-1, INT64_C(3153600000000)),
           FIELD(kafka_retention_ms), .default_text = "604800000",
           .help = "how long the topic keeps messages, when it has to be created; -1: for ever" },
         { "kafka.buffer_messages", "KAFKA_BUFFER_MESSAGES", INTEGER(1000, 10000000),
@@ -250,18 +250,19 @@ static bool is_choice(const Option *option, const char *text) {
 
 /* Checks one text against the option's rules. A secret is never part of the message. */
 static int check_text(const Option *option, const char *text, char *error, size_t error_size) {
+        const char *quote = option->credential ? "" : "\"";
         const char *shown = option->credential ? "the value" : text;
         char choices[256];
 
         if (!is_choice(option, text)) {
                 join_choices(option->choices, choices, sizeof(choices));
-                snprintf(error, error_size, "%s: \"%s\" is not one of %s", option->path, shown,
-                         choices);
+                snprintf(error, error_size, "%s: %s%s%s is not one of %s", option->path, quote,
+                         shown, quote, choices);
                 return -EINVAL;
         }
         if (option->valid && !option->valid(text)) {
-                snprintf(error, error_size, "%s: \"%s\" is not allowed, expected is %s",
-                         option->path, shown, option->expects);
+                snprintf(error, error_size, "%s: %s%s%s is not allowed, expected is %s",
+                         option->path, quote, shown, quote, option->expects);
                 return -EINVAL;
         }
         return 0;

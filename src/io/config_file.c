@@ -1,5 +1,6 @@
 #include "io/config_file.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <libconfig.h>
 #include <stdarg.h>
@@ -19,11 +20,18 @@ _printf_(3, 4) static int fail(char *error, size_t error_size, const char *forma
         return -EINVAL;
 }
 
+/* The file that a setting or an error comes from: an included one, or the one that was asked for.
+ */
+static const char *source_of(const char *source_file, const char *path) {
+        return source_file ? source_file : path;
+}
+
 static void prefix_error(const config_setting_t *setting, const char *path, char *error,
                          size_t error_size) {
         char message[512];
         snprintf(message, sizeof(message), "%s", error);
-        snprintf(error, error_size, "%s:%u: %s", path,
+        snprintf(error, error_size, "%s:%u: %s",
+                 source_of(config_setting_source_file(setting), path),
                  (unsigned) config_setting_source_line(setting), message);
 }
 
@@ -34,8 +42,9 @@ static int read_secret(const char *path, char *ret, size_t size) {
         FILE *f = fopen(path, "re");
         if (!f)
                 return -errno;
+        setvbuf(f, NULL, _IONBF, 0); /* no copy of the secret in a buffer of stdio's */
         size_t n = fread(ret, 1, size - 1, f);
-        int r = ferror(f) ? -EIO : 0;
+        int r = ferror(f) ? -errno : 0;
         fclose(f);
         ret[n] = '\0';
         ret[strcspn(ret, "\r\n")] = '\0';
@@ -44,14 +53,16 @@ static int read_secret(const char *path, char *ret, size_t size) {
 
 static int set_secret_from_file(Config *config, const Option *option, const char *path, char *error,
                                 size_t error_size) {
-        char secret[SECRET_MAX];
+        char secret[SECRET_MAX], message[512];
 
         int r = read_secret(path, secret, sizeof(secret));
         if (r < 0)
                 return fail(error, error_size, "%s: the file %s cannot be read: %s", option->path,
                             path, strerror(-r));
-        r = config_set_text(config, option, secret, error, error_size);
+        r = config_set_text(config, option, secret, message, sizeof(message));
         explicit_bzero(secret, sizeof(secret));
+        if (r < 0 && r != -ENOMEM)
+                return fail(error, error_size, "%s (in the file %s)", message, path);
         return r;
 }
 
@@ -127,29 +138,70 @@ static int apply_list(Config *config, const Option *option, const config_setting
         return config_set_list(config, option, entries, (size_t) n, error, error_size);
 }
 
+/* libconfig 1.5 cuts a number that needs more than 32 bits, unless it ends in L, without a word
+ * (later ones do not). So the number is read from its line again; what does not stand there as
+ * "name = number" keeps libconfig's value. */
+static int64_t integer_of(const config_setting_t *setting, const char *path) {
+        int64_t value = config_setting_get_int64(setting);
+        const char *name = config_setting_name(setting);
+        _cleanup_free_ char *line = NULL;
+        size_t size = 0;
+
+        FILE *f = fopen(source_of(config_setting_source_file(setting), path), "re");
+        if (!f)
+                return value;
+        for (unsigned i = config_setting_source_line(setting); i > 0; i--)
+                if (getline(&line, &size, f) < 0)
+                        break;
+        fclose(f);
+        for (char *p = line; p && (p = strstr(p, name)); p++) {
+                char *digits = p + strlen(name), *end;
+                digits += strspn(digits, " \t");
+                if ((p > line && (isalnum((unsigned char) p[-1]) || strchr("_-*", p[-1]))) ||
+                    !strchr("=:", *digits) || *digits == '\0')
+                        continue;
+                digits += 1 + strspn(digits + 1, " \t");
+                bool hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+                long long wide = strtoll(digits, &end, hex ? 16 : 10);
+                if (end > digits)
+                        return wide;
+        }
+        return value;
+}
+
+static int fail_type(const Option *option, char *error, size_t error_size) {
+        if (option->type == OPTION_INTEGER)
+                return fail(error, error_size,
+                            "%s: a whole number without quotes is expected, %lld to %lld",
+                            option->path, (long long) option->min, (long long) option->max);
+        return fail(error, error_size, "%s: %s is expected", option->path,
+                    option->type == OPTION_LIST ? "a list such as [\"a\", \"b\"]"
+                                                : "a text in quotes");
+}
+
 static int apply_value(Config *config, const Option *option, const config_setting_t *setting,
-                       char *error, size_t error_size) {
+                       const char *path, char *error, size_t error_size) {
         switch (config_setting_type(setting)) {
         case CONFIG_TYPE_INT:
         case CONFIG_TYPE_INT64:
-                return config_set_integer(config, option, config_setting_get_int64(setting), error,
-                                          error_size);
-        case CONFIG_TYPE_STRING:
                 if (option->type == OPTION_INTEGER)
-                        return fail(error, error_size,
-                                    "%s: a number without quotes is expected, %lld to %lld",
-                                    option->path, (long long) option->min, (long long) option->max);
-                return config_set_text(config, option, config_setting_get_string(setting), error,
-                                       error_size);
+                        return config_set_integer(config, option, integer_of(setting, path), error,
+                                                  error_size);
+                break;
+        case CONFIG_TYPE_STRING:
+                if (option->type != OPTION_INTEGER)
+                        return config_set_text(config, option, config_setting_get_string(setting),
+                                               error, error_size);
+                break;
         case CONFIG_TYPE_ARRAY:
         case CONFIG_TYPE_LIST:
-                return apply_list(config, option, setting, error, error_size);
+                if (option->type == OPTION_LIST)
+                        return apply_list(config, option, setting, error, error_size);
+                break;
         default:
-                return fail(error, error_size, "%s: %s is expected", option->path,
-                            option->type == OPTION_INTEGER ? "a whole number"
-                            : option->type == OPTION_LIST  ? "a list such as [\"a\", \"b\"]"
-                                                           : "a text in quotes");
+                break;
         }
+        return fail_type(option, error, error_size);
 }
 
 /* The option that PATH names; for a secret also PATH_file. */
@@ -181,10 +233,20 @@ static int apply_setting(Config *config, const config_setting_t *setting, const 
                 r = set_secret_from_file(config, option, config_setting_get_string(setting), error,
                                          error_size);
         else
-                r = apply_value(config, option, setting, error, error_size);
+                r = apply_value(config, option, setting, path, error, error_size);
         if (r < 0 && r != -ENOMEM)
                 prefix_error(setting, path, error, error_size);
         return r;
+}
+
+/* True if PREFIX is the first part of an option's name. */
+static bool is_group_name(const char *prefix) {
+        size_t n, length = strlen(prefix);
+        const Option *options = config_options(&n);
+        for (size_t i = 0; i < n; i++)
+                if (strncmp(options[i].path, prefix, length) == 0 && options[i].path[length] == '.')
+                        return true;
+        return false;
 }
 
 /* Walks the top level and one level of groups: "kafka: { topic = ... }" is kafka.topic. */
@@ -196,14 +258,21 @@ static int apply_group(Config *config, const config_setting_t *group, const char
                 const config_setting_t *child = config_setting_get_elem(group, (unsigned) i);
                 snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? "." : "",
                          config_setting_name(child));
-                int r = config_setting_is_group(child) && !*prefix
-                                        ? apply_group(config, child, name, path, error, error_size)
-                                        : apply_setting(config, child, name, path, error,
-                                                        error_size);
+                bool is_group = config_setting_is_group(child) && !*prefix && is_group_name(name);
+                int r = is_group ? apply_group(config, child, name, path, error, error_size)
+                                 : apply_setting(config, child, name, path, error, error_size);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+static int fail_syntax(const config_t *file, const char *path, char *error, size_t error_size) {
+        const char *source = source_of(config_error_file(file), path);
+        if (config_error_type(file) == CONFIG_ERR_FILE_IO)
+                return fail(error, error_size, "%s cannot be read: it is no file", source);
+        return fail(error, error_size, "%s:%d: %s", source, config_error_line(file),
+                    config_error_text(file));
 }
 
 static int apply_file(Config *config, const char *path, bool must_exist, char *error,
@@ -220,8 +289,7 @@ static int apply_file(Config *config, const char *path, bool must_exist, char *e
         config_init(&file);
         int r;
         if (!config_read_file(&file, path))
-                r = fail(error, error_size, "%s:%d: %s", path, config_error_line(&file),
-                         config_error_text(&file));
+                r = fail_syntax(&file, path, error, error_size);
         else
                 r = apply_group(config, config_root_setting(&file), "", path, error, error_size);
         config_destroy(&file);

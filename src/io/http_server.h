@@ -1,8 +1,8 @@
 /* An HTTP/1.1 server on a WebLoop: requests come to one handler, which answers at once or later.
  *
- * The handler is called when a request is complete, its body (at most HTTP_BODY_MAX) included.
- * What is too large or malformed is answered here: 400, 411, 413, 431; what libwebsockets
- * refuses itself (an unknown method, a bad escape) gets its 403 or is dropped.
+ * The handler is called when a request is complete. What is too large or malformed is answered
+ * here: 400, 411, 413 (also any body at all, unless http_server_allow_bodies() was called), 431;
+ * what libwebsockets refuses itself (an unknown method, a bad escape) gets its 403 or is dropped.
  * Requests of one connection are handled one after the other, pipelined or not.
  *
  * Ownership: the handler gets a request and must end it exactly once, with
@@ -44,6 +44,8 @@ typedef void (*HttpHandler)(HttpRequest *request, void *user);
  * server). */
 _must_check_ int http_server_new(HttpServer **ret, WebLoop *loop, int listen_fd,
                                  HttpHandler handler, void *user);
+/* Takes request bodies of at most HTTP_BODY_MAX; before the first request. */
+void http_server_allow_bodies(HttpServer *server);
 /* Accepts NULL; before its loop. Requests that are still open stay valid until they are ended. */
 void http_server_free(HttpServer *server);
 DEFINE_CLEANUP(HttpServer *, http_server_free)

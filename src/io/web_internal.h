@@ -47,6 +47,10 @@ void web_conn_abandon(WebConn *conn);
  * the loop's own handlers. */
 void web_loop_settle(WebLoop *loop, bool (*done)(void *user), void *user, int64_t max_ms);
 
+/* Sends what the kernel takes of PARTS now, in one call: how many bytes, or negative errno. Only
+ * while libwebsockets keeps nothing for the connection. */
+_must_check_ ssize_t web_socket_try_send(struct lws *wsi, const struct iovec *parts,
+                                         size_t n_parts);
 /* Sends PARTS in one call. What the kernel does not take, libwebsockets keeps (copied) and sends
  * before anything else on this connection, control frames included; a writable callback comes
  * afterwards. 0: all sent; 1: a rest is kept; negative errno: the connection is dead. */

@@ -149,8 +149,19 @@ static int socket_keep_rest(struct lws *wsi, const struct iovec *parts, size_t n
         return 1;
 }
 
-int web_socket_send(struct lws *wsi, const struct iovec *parts, size_t n_parts) {
+ssize_t web_socket_try_send(struct lws *wsi, const struct iovec *parts, size_t n_parts) {
         struct msghdr message = { .msg_iov = (struct iovec *) parts, .msg_iovlen = n_parts };
+        ssize_t sent;
+
+        do
+                sent = sendmsg(lws_get_socket_fd(wsi), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (sent < 0 && errno == EINTR);
+        if (sent < 0)
+                return errno == EAGAIN || errno == ENOBUFS ? 0 : -errno;
+        return sent;
+}
+
+int web_socket_send(struct lws *wsi, const struct iovec *parts, size_t n_parts) {
         size_t total = 0;
         ssize_t sent;
 
@@ -158,13 +169,9 @@ int web_socket_send(struct lws *wsi, const struct iovec *parts, size_t n_parts) 
                 total += parts[i].iov_len;
         if (lws_partial_buffered(wsi))
                 return socket_keep_rest(wsi, parts, n_parts, 0);
-        do
-                sent = sendmsg(lws_get_socket_fd(wsi), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-        while (sent < 0 && errno == EINTR);
-        if (sent < 0 && errno != EAGAIN && errno != ENOBUFS)
-                return -errno;
+        sent = web_socket_try_send(wsi, parts, n_parts);
         if (sent < 0)
-                sent = 0;
+                return (int) sent;
         if ((size_t) sent == total)
                 return 0;
         return socket_keep_rest(wsi, parts, n_parts, (size_t) sent);
