@@ -25,8 +25,9 @@ digest() {
         (cd "$srcdir" && cat "$@") | sha256sum | cut -d' ' -f1
 }
 
+# finish DIGEST: of the sources that the result was made from.
 finish() {
-        echo "$wanted" >"$result/dist.stamp"
+        echo "$1" >"$result/dist.stamp"
         exit 0
 }
 
@@ -37,7 +38,7 @@ use_shipped() {
                 cp -R "$shipped/dist" "$result/dist"
                 chmod -R u+w "$result/dist"
         fi
-        finish
+        finish "$(cat "$shipped/dist.stamp")"
 }
 
 stage_sources() {
@@ -81,4 +82,4 @@ cd "$work"
 install_packages
 "$node" node_modules/vite/bin/vite.js build --logLevel warn --emptyOutDir --outDir "$result/dist"
 "$node" scripts/precompress.mjs "$result/dist"
-finish
+finish "$wanted"
