@@ -24,6 +24,8 @@ test('every id survives the way through the address', () => {
     expect(parseRoute(routePath(id)).coinId).toBe(id);
   }
   expect(routePath(null)).toBe('/');
+  expect(routePath('bitcoin')).toBe('/coins/bitcoin');
+  expect(routePath('yearn.finance')).toBe('/coins/yearn.finance/');
 });
 
 test('navigating and going back are announced', () => {

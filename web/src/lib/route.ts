@@ -16,8 +16,11 @@ export function parseRoute(path: string): Route {
   }
 }
 
+/** The slash after an id with a dot: a server takes a last part like "yearn.finance" for a file. */
 export function routePath(coinId: string | null): string {
-  return coinId === null ? '/' : `/coins/${encodeURIComponent(coinId)}`;
+  if (coinId === null) return '/';
+  const path = `/coins/${encodeURIComponent(coinId)}`;
+  return coinId.includes('.') ? `${path}/` : path;
 }
 
 /** The browser's address as a store: changes by navigate() and by the back button. */
