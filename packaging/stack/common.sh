@@ -38,7 +38,8 @@ remember() { printf '%s %s\n' "$2" "$(start_time "$2")" >"$STACK_DIR/run/$1"; }
 running() {
         local pid began
         { read -r pid began <"$STACK_DIR/run/$1"; } 2>/dev/null || return 1
-        [ "$(start_time "$pid")" = "$began" ] || return 1
+        # No time: it had ended before it could be remembered.
+        [ -n "$began" ] && [ "$(start_time "$pid")" = "$began" ] || return 1
         printf '%s\n' "$pid"
 }
 
@@ -86,11 +87,11 @@ await() {
         until "$@"; do
                 waited=$((SECONDS - began))
                 if [ "$name" != - ] && ! running "$name" >/dev/null; then
-                        complain "$name has ended while $what was waited for"
+                        complain "$name has ended before there was $what"
                         show_log "$name"
                         return 1
                 elif [ "$waited" -ge "$limit" ]; then
-                        complain "no $what after $limit s"
+                        complain "waited $limit s in vain for $what"
                         [ "$name" = - ] || show_log "$name"
                         return 1
                 elif [ "$waited" -ge 2 ] && [ "$waited" -ge $((shown + 2)) ]; then

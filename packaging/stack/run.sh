@@ -90,7 +90,7 @@ start_daemons() {
         if [ -n "${SIMULATED-}" ]; then
                 say "Starting a simulated CoinGecko (set COINGECKO_API_KEY or COINGECKO_BASE_URL for another) ..."
                 spawn sim "$STACK_BUILD/src/sim/coingecko-sim" --port "$STACK_SIM_PORT"
-                await "the simulator" 10 sim port_open "$STACK_SIM_PORT" || exit 1
+                await "the simulator" 15 sim port_open "$STACK_SIM_PORT" || exit 1
         fi
         say "Starting fetcher, websocket and api ..."
         for name in $DAEMONS; do
