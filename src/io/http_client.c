@@ -20,9 +20,17 @@ void http_answer_done(HttpAnswer *answer) {
         buffer_done(&answer->body);
 }
 
+/* One answer on its way. */
+typedef struct Transfer {
+        HttpAnswer answer;
+        int body_error; /* why the body was not taken: -EMSGSIZE, -ENOMEM */
+} Transfer;
+
 static size_t on_body(char *data, size_t size, size_t n, void *user) {
-        /* A short count makes curl fail with CURLE_WRITE_ERROR: the body is too large. */
-        return buffer_append(user, data, size * n) < 0 ? 0 : size * n;
+        Transfer *t = user;
+        t->body_error = buffer_append(&t->answer.body, data, size * n);
+        /* A short count makes curl give up with CURLE_WRITE_ERROR. */
+        return t->body_error < 0 ? 0 : size * n;
 }
 
 static bool set_options(HttpClient *c, const HttpClientOptions *o) {
@@ -94,9 +102,6 @@ static int errno_of_curl(CURLcode code) {
         case CURLE_COULDNT_RESOLVE_HOST:
         case CURLE_COULDNT_RESOLVE_PROXY:
                 return -EHOSTUNREACH;
-        case CURLE_FILESIZE_EXCEEDED:
-        case CURLE_WRITE_ERROR:
-                return -EMSGSIZE;
         case CURLE_PEER_FAILED_VERIFICATION:
         case CURLE_SSL_CONNECT_ERROR:
                 return -EKEYREJECTED;
@@ -121,24 +126,33 @@ static int64_t read_retry_after_ms(CURL *easy) {
                 return -1;
         if (curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) || seconds < 0)
                 return -1;
-        return (int64_t) seconds * 1000;
+        return (int64_t) MIN_OF(seconds, (curl_off_t) INT32_MAX) * 1000;
 }
 
-static int finish(HttpClient *c, CURLcode code, int64_t began_ms, HttpAnswer *answer, char *error,
-                  size_t error_size) {
+static int fail_transfer(const HttpClient *c, CURLcode code, const Transfer *t, char *error,
+                         size_t error_size) {
+        if (code == CURLE_FILESIZE_EXCEEDED || t->body_error == -EMSGSIZE) {
+                snprintf(error, error_size, "the answer has more than %zu bytes",
+                         c->options.max_body);
+                return -EMSGSIZE;
+        }
+        if (code == CURLE_OUT_OF_MEMORY || t->body_error == -ENOMEM) {
+                snprintf(error, error_size, "out of memory");
+                return -ENOMEM;
+        }
+        snprintf(error, error_size, "%s",
+                 *c->curl_error ? c->curl_error : curl_easy_strerror(code));
+        return errno_of_curl(code);
+}
+
+static void finish(HttpClient *c, int64_t began_ms, HttpAnswer *answer) {
         long status = 0;
 
-        if (code) {
-                snprintf(error, error_size, "%s",
-                         *c->curl_error ? c->curl_error : curl_easy_strerror(code));
-                return errno_of_curl(code);
-        }
         curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
         answer->status = (int) status;
         answer->received_at_ns = monotonic_ns();
         answer->duration_ms = clock_monotonic_ms() - began_ms;
         answer->retry_after_ms = read_retry_after_ms(c->easy);
-        return 0;
 }
 
 static int make_headers(const char *const *headers, struct curl_slist **ret) {
@@ -155,34 +169,47 @@ static int make_headers(const char *const *headers, struct curl_slist **ret) {
         return 0;
 }
 
-int http_client_get(HttpClient *client, const char *url, const char *const *headers, int cancel_fd,
-                    HttpAnswer *ret, char *error, size_t error_size) {
-        HttpAnswer answer = { .body = { .max = client->options.max_body }, .retry_after_ms = -1 };
-        struct curl_slist *list = NULL;
+/* With the easy handle set up: asks, and fills the transfer. */
+static int transfer(HttpClient *c, int cancel_fd, Transfer *t, char *error, size_t error_size) {
         CURLcode code = CURLE_OK;
         int64_t began_ms = clock_monotonic_ms();
+
+        c->curl_error[0] = '\0';
+        if (curl_multi_add_handle(c->multi, c->easy))
+                return -ENOMEM;
+        int r = drive(c, cancel_fd, &code);
+        if (r == -EIO)
+                snprintf(error, error_size, "the HTTP client failed");
+        else if (r == 0 && code)
+                r = fail_transfer(c, code, t, error, error_size);
+        else if (r == 0)
+                finish(c, began_ms, &t->answer);
+        curl_multi_remove_handle(c->multi, c->easy);
+        return r;
+}
+
+int http_client_get(HttpClient *client, const char *url, const char *const *headers, int cancel_fd,
+                    HttpAnswer *ret, char *error, size_t error_size) {
+        Transfer t = { .answer = { .body = { .max = client->options.max_body },
+                                   .retry_after_ms = -1 } };
+        struct curl_slist *list = NULL;
 
         snprintf(error, error_size, "out of memory");
         int r = make_headers(headers, &list);
         if (r < 0)
                 return r;
-        client->curl_error[0] = '\0';
-        curl_easy_setopt(client->easy, CURLOPT_URL, url);
-        curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, list);
-        curl_easy_setopt(client->easy, CURLOPT_WRITEDATA, &answer.body);
-
-        curl_multi_add_handle(client->multi, client->easy);
-        r = drive(client, cancel_fd, &code);
-        if (r == 0)
-                r = finish(client, code, began_ms, &answer, error, error_size);
-        curl_multi_remove_handle(client->multi, client->easy);
+        r = -ENOMEM;
+        if (!curl_easy_setopt(client->easy, CURLOPT_URL, url) &&
+            !curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, list) &&
+            !curl_easy_setopt(client->easy, CURLOPT_WRITEDATA, &t))
+                r = transfer(client, cancel_fd, &t, error, error_size);
         curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
         curl_slist_free_all(list);
 
         if (r < 0) {
-                http_answer_done(&answer);
+                http_answer_done(&t.answer);
                 return r;
         }
-        *ret = answer;
+        *ret = t.answer;
         return 0;
 }

@@ -35,7 +35,7 @@ DEFINE_CLEANUP(HttpClient *, http_client_free)
 
 /* GET. HEADERS: "name: value" lines, ended by NULL; never part of an error message, they may
  * hold a key. Returns 0 when there was any HTTP answer; -ECANCELED as soon as CANCEL_FD (or -1)
- * becomes readable; -EMSGSIZE, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -EKEYREJECTED (TLS) or
- * -EIO with one line in ERROR. */
+ * becomes readable; -EMSGSIZE, -ENOMEM, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -EKEYREJECTED
+ * (TLS) or -EIO with one line in ERROR. */
 _must_check_ int http_client_get(HttpClient *client, const char *url, const char *const *headers,
                                  int cancel_fd, HttpAnswer *ret, char *error, size_t error_size);

@@ -66,6 +66,13 @@ static const char *priority_name(int priority) {
         }
 }
 
+/* What others wrote (a coin's name, a server's error) must not begin a line of its own. */
+static void flatten(char *text) {
+        for (; *text; text++)
+                if ((unsigned char) *text < ' ' || *text == 0x7f)
+                        *text = ' ';
+}
+
 /* One write(2) per line, so that threads do not mix theirs. */
 static void write_line(int priority, const LogField *fields, const char *message) {
         char line[MAX_MESSAGE + 1024];
@@ -87,6 +94,7 @@ static void write_line(int priority, const LogField *fields, const char *message
                         n += (size_t) snprintf(line + n, sizeof(line) - n, " %s=%lld", f->name,
                                                (long long) f->number);
         }
+        flatten(line);
         n = MIN_OF(n, sizeof(line) - 2);
         line[n++] = '\n';
         ssize_t written = write(STDERR_FILENO, line, n);
