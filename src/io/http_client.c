@@ -9,6 +9,9 @@
 
 #include "core/clock.h"
 
+/* What newer versions of curl take for the most, too. */
+#define RETRY_AFTER_MAX_S 21600
+
 struct HttpClient {
         CURLM *multi; /* drives the one easy handle, because curl_multi_poll() can be interrupted */
         CURL *easy;
@@ -126,7 +129,7 @@ static int64_t read_retry_after_ms(CURL *easy) {
                 return -1;
         if (curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) || seconds < 0)
                 return -1;
-        return (int64_t) MIN_OF(seconds, (curl_off_t) INT32_MAX) * 1000;
+        return (int64_t) MIN_OF(seconds, (curl_off_t) RETRY_AFTER_MAX_S) * 1000;
 }
 
 static int fail_transfer(const HttpClient *c, CURLcode code, const Transfer *t, char *error,

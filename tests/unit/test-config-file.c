@@ -105,7 +105,8 @@ static void test_mistakes(void **state) {
                 { "api: {\n  port = -1;\n};", "%s:2: api.port: -1 is out of range" },
                 { "api: { port = 4294967297; };", "%s:1: api.port: 4294967297 is out of range" },
                 { "api: { port = 0x100000001; };", "%s:1: api.port: 4294967297 is out of range" },
-                { "api: { port = 99999999999999999999; };", "%s:1: api.port: " },
+                /* Which words it takes depends on libconfig. */
+                { "api: { port = 99999999999999999999; };", "%s:1: " },
                 { "api: { port = \"5001\"; };",
                   "%s:1: api.port: a whole number without quotes is expected, 0 to 65535" },
                 { "api: { port = 5001.5; };", "%s:1: api.port: a whole number" },
