@@ -5,6 +5,25 @@
 # (what they keep).
 
 say() { printf '%s\n' "$*"; }
+
+# progress WHAT SECONDS: what takes long. On a terminal one line that counts, else a line now and
+# then; progress_end before anything else is said.
+PROGRESS_NEXT=0
+progress() {
+        [ "$2" -ge 2 ] && [ "$2" -ge "$PROGRESS_NEXT" ] || return 0
+        if [ -t 1 ]; then
+                printf '\r  %s ... %d s\033[K' "$1" "$2"
+                PROGRESS_NEXT=$(($2 + 1))
+        else
+                say "  $1 ... $2 s"
+                PROGRESS_NEXT=$(($2 < 5 ? 5 : $2 < 10 ? 10 : $2 + 10))
+        fi
+}
+progress_end() {
+        [ "$PROGRESS_NEXT" = 0 ] || [ ! -t 1 ] || printf '\r\033[K'
+        PROGRESS_NEXT=0
+}
+
 complain() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() {
         complain "$*"
@@ -79,27 +98,29 @@ halt() {
 
 # ---- waiting --------------------------------------------------------------------------------
 
-# await WHAT SECONDS NAME COMMAND...: until COMMAND succeeds; says so if that takes a while. Fails,
-# with the end of its log, when the process NAME ends ("-": there is none) or time is up.
+# await WHAT SECONDS NAMES COMMAND...: until COMMAND succeeds. Fails, with the end of a log, when
+# one of the processes NAMES has ended or time is up.
 await() {
-        local what=$1 limit=$2 name=$3 began=$SECONDS shown=0 waited
+        local what=$1 limit=$2 names=$3 began=$SECONDS name
         shift 3
         until "$@"; do
-                waited=$((SECONDS - began))
-                if [ "$name" != - ] && ! running "$name" >/dev/null; then
+                for name in $names; do
+                        running "$name" >/dev/null && continue
+                        progress_end
                         complain "$name has ended before there was $what"
                         show_log "$name"
                         return 1
-                elif [ "$waited" -ge "$limit" ]; then
+                done
+                if [ $((SECONDS - began)) -ge "$limit" ]; then
+                        progress_end
                         complain "waited $limit s in vain for $what"
-                        [ "$name" = - ] || show_log "$name"
+                        for name in $names; do show_log "$name"; done
                         return 1
-                elif [ "$waited" -ge 2 ] && [ "$waited" -ge $((shown + 2)) ]; then
-                        shown=$waited
-                        say "  waiting for $what ... $waited s"
                 fi
+                progress "waiting for $what" $((SECONDS - began))
                 sleep 0.1
         done
+        progress_end
 }
 
 show_log() {

@@ -19,21 +19,18 @@ STEP_PID=
 # step WHAT LOG COMMAND...: runs it with its output in log/LOG.log, tells how long it has taken so
 # far, and shows the end of that log if it fails.
 step() {
-        local what=$1 name=$2 began=$SECONDS next code
+        local what=$1 name=$2 began=$SECONDS code
         shift 2
         say "$what ..."
         set -m # a process group of its own, which can be ended as a whole
         "$@" >"$STACK_DIR/log/$name.log" 2>&1 </dev/null 9>&- &
         STEP_PID=$!
         set +m
-        next=$((SECONDS + 5))
         while kill -0 "$STEP_PID" 2>/dev/null; do
-                if [ "$SECONDS" -ge $next ]; then
-                        say "  ... $((SECONDS - began)) s"
-                        next=$((next + 10))
-                fi
+                progress "$what" $((SECONDS - began))
                 sleep 0.1
         done
+        progress_end
         wait "$STEP_PID"
         code=$?
         STEP_PID=
