@@ -104,11 +104,16 @@ int json_exact_parse(const char *text, size_t length, json_t **ret, json_error_t
         marked = (Output){ .bytes = bytes };
         mark_numbers(text, length, &marked);
 
-        /* jansson takes a failed malloc() for a syntax error; errno tells them apart. */
+        /* jansson takes a failed malloc() for a syntax error, or even drops the character that it
+         * had no room for and goes on (lex_save() in its load.c); errno tells. */
         errno = 0;
         json_t *root = json_loadb(bytes, marked.length, JSON_REJECT_DUPLICATES, ret_error);
+        if (errno == ENOMEM) {
+                json_decref(root);
+                return -ENOMEM;
+        }
         if (!root)
-                return errno == ENOMEM ? -ENOMEM : -EBADMSG;
+                return -EBADMSG;
         *ret = root;
         return 0;
 }

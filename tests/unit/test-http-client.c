@@ -402,12 +402,17 @@ static void test_tls(void **state) {
         assert_true(strlen(error) > 0);
 }
 
+typedef struct Cancel {
+        int fd, requests_before;
+} Cancel;
+
+/* As soon as the server has the request. */
 static void *cancel_soon(void *user) {
-        int fd = *(int *) user, before = n_requests;
+        const Cancel *c = user;
         uint64_t one = 1;
-        while (n_requests == before)
+        while (n_requests == c->requests_before)
                 sched_yield();
-        return write(fd, &one, sizeof(one)) == sizeof(one) ? user : NULL;
+        return write(c->fd, &one, sizeof(one)) == sizeof(one) ? user : NULL;
 }
 
 /* While the server says nothing, and already before the request. */
@@ -421,10 +426,11 @@ static void test_cancel(void **state) {
 
         (void) state;
         int64_t before = clock_monotonic_ms();
-        assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &fd), 0);
+        Cancel cancel = { .fd = fd, .requests_before = n_requests };
+        assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &cancel), 0);
         assert_int_equal(get(client, "/stall", fd, &a, error), -ECANCELED);
         pthread_join(thread, &result);
-        assert_ptr_equal(result, &fd);
+        assert_ptr_equal(result, &cancel);
         assert_int_equal(get(client, "/stall", fd, &a, error), -ECANCELED);
         assert_true(clock_monotonic_ms() - before < 10000);
 

@@ -1,0 +1,153 @@
+/* Command lines as they are typed, and signals as they come. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "io/daemon.h"
+
+static const char *check_result;
+
+static const char *check(const Config *config) {
+        assert_non_null(config);
+        return check_result;
+}
+
+/* Runs daemon_begin() with what it writes on both streams in TEXT. */
+static int begin(const char *const *arguments, Config **ret, char text[65536]) {
+        static const DaemonInfo info = { .name = "test-daemon",
+                                         .summary = "Tests.",
+                                         .check = check };
+        char *argv[8] = { (char *) "test-daemon" };
+        char path[] = "/tmp/test-daemon-XXXXXX";
+        int argc = 1, file = mkostemp(path, O_CLOEXEC), saved[2] = { dup(1), dup(2) };
+
+        assert_true(file >= 0);
+        unlink(path);
+        for (; arguments[argc - 1]; argc++)
+                argv[argc] = (char *) arguments[argc - 1];
+        fflush(NULL);
+        dup2(file, 1);
+        dup2(file, 2);
+        optind = 0; /* glibc: begin anew */
+        int r = daemon_begin(&info, argc, argv, ret);
+        fflush(NULL);
+        for (int i = 0; i < 2; i++) {
+                dup2(saved[i], i + 1);
+                close(saved[i]);
+        }
+        ssize_t n = pread(file, text, 65535, 0);
+        text[n < 0 ? 0 : n] = '\0';
+        close(file);
+        return r;
+}
+
+static void test_command_lines(void **state) {
+        static const struct {
+                const char *arguments[4];
+                int r;
+                const char *text;
+        } rows[] = {
+                { { NULL }, 0, "" },
+                { { "--check-config" }, 1, "The configuration is valid.\n" },
+                { { "--config", "/dev/null" }, 0, "" },
+                { { "--config=/dev/null", "--check-config" }, 1, "The configuration is valid.\n" },
+                { { "-c", "/dev/null", "--check-config" }, 1, "The configuration is valid.\n" },
+                { { "--version" }, 1, "test-daemon 0." },
+                { { "-V" }, 1, "test-daemon 0." },
+                { { "--help" }, 1, "Usage: test-daemon [--config FILE] [--check-config]" },
+                { { "-h", "--config", "/nonexistent" }, 1, "Usage: test-daemon" },
+                { { "--config", "/nonexistent" }, -ENOENT, "/nonexistent cannot be read" },
+                { { "--config" }, -EINVAL, "test-daemon: option '--config' requires an argument" },
+                { { "--frobnicate" }, -EINVAL, "test-daemon: unrecognized option" },
+                { { "-x" }, -EINVAL, "test-daemon: invalid option" },
+                { { "now" }, -EINVAL, "test-daemon: unexpected argument \"now\", see --help\n" },
+                { { "--check-config", "now" }, -EINVAL, "test-daemon: unexpected argument" },
+        };
+        static char text[65536];
+
+        (void) state;
+        check_result = NULL;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                Config *config = NULL;
+                int r = begin(rows[i].arguments, &config, text);
+                if (r != rows[i].r || !strstr(text, rows[i].text) || (*text && !*rows[i].text) ||
+                    (r == 0) != (config != NULL))
+                        fail_row(i, "%d %s", r, text);
+                config_free(config);
+        }
+}
+
+/* What the options say together is looked at by --check-config and at the start. */
+static void test_check(void **state) {
+        static const char *const rows[][2] = { { "--check-config" }, { NULL } };
+        static char text[65536];
+
+        (void) state;
+        check_result = "coingecko.plan needs a key";
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                Config *config = NULL;
+                assert_int_equal(begin(rows[i], &config, text), -EINVAL);
+                assert_non_null(strstr(text, "error: The configuration cannot be used: "
+                                             "coingecko.plan needs a key.\n"));
+                assert_null(config);
+        }
+        check_result = NULL;
+}
+
+static void test_help(void **state) {
+        static const char *const arguments[] = { "--help", NULL };
+        static char text[65536];
+        Config *config = NULL;
+        size_t n;
+        const Option *o = config_options(&n);
+
+        (void) state;
+        assert_int_equal(begin(arguments, &config, text), 1);
+        for (size_t i = 0; i < n; i++)
+                if (!strstr(text, o[i].path) || !strstr(text, o[i].environment) ||
+                    !strstr(text, o[i].help))
+                        fail_row(i, "--help says nothing of %s", o[i].path);
+}
+
+static int wait_for_signal(int fd) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        assert_int_equal(poll(&p, 1, 5000), 1);
+        return daemon_next_signal(fd);
+}
+
+static void test_signals(void **state) {
+        static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+        int fd = daemon_signals(), pipe_fds[2];
+
+        (void) state;
+        assert_true(fd >= 0);
+        assert_int_equal(daemon_next_signal(fd), 0);
+        for (size_t i = 0; i < ELEMENTS(numbers); i++) {
+                assert_int_equal(kill(getpid(), numbers[i]), 0);
+                assert_int_equal(wait_for_signal(fd), numbers[i]);
+                assert_int_equal(daemon_next_signal(fd), 0);
+        }
+        /* A broken pipe is an error of write(2), no end. */
+        assert_int_equal(pipe(pipe_fds), 0);
+        close(pipe_fds[0]);
+        assert_int_equal(write(pipe_fds[1], "x", 1), -1);
+        assert_int_equal(errno, EPIPE);
+        close(pipe_fds[1]);
+        close(fd);
+        assert_true(daemon_next_signal(fd) < 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_command_lines),
+                cmocka_unit_test(test_check),
+                cmocka_unit_test(test_help),
+                cmocka_unit_test(test_signals),
+        };
+        return cmocka_run_group_tests_name("daemon", tests, NULL, NULL);
+}

@@ -1,0 +1,138 @@
+/* What is logged without a journal: lines on stderr, which is a pipe here. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "io/journal.h"
+
+static int pipe_fds[2], saved_stderr;
+
+static void redirect(void) {
+        assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+        saved_stderr = dup(STDERR_FILENO);
+        dup2(pipe_fds[1], STDERR_FILENO);
+        close(pipe_fds[1]);
+}
+
+/* What came on stderr since redirect(). */
+static const char *captured(void) {
+        static char text[65536];
+        size_t n = 0;
+        ssize_t got;
+
+        dup2(saved_stderr, STDERR_FILENO);
+        close(saved_stderr);
+        while (n < sizeof(text) - 1 &&
+               (got = read(pipe_fds[0], text + n, sizeof(text) - 1 - n)) > 0)
+                n += (size_t) got;
+        close(pipe_fds[0]);
+        text[n] = '\0';
+        return text;
+}
+
+static void test_levels(void **state) {
+        static const struct {
+                const char *level;
+                const char *shown;
+        } rows[] = {
+                { "error", "E" },     { "warning", "EW" },     { "info", "EWNI" },
+                { "debug", "EWNID" }, { "nonsense", "EWNID" }, /* changes nothing */
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                char shown[8] = "";
+                journal_set_level(rows[i].level);
+                redirect();
+                log_error("[E]");
+                log_warning("[W]");
+                journal_log(LOG_NOTICE, NULL, "[N]");
+                log_info("[I]");
+                log_debug("[D]");
+                for (const char *p = captured(); (p = strstr(p, ": [")); p += 3)
+                        strncat(shown, p + 3, 1);
+                if (strcmp(shown, rows[i].shown) != 0)
+                        fail_row(i, "%s shows %s", rows[i].level, shown);
+        }
+        journal_set_level("info");
+}
+
+static void test_line(void **state) {
+        int year;
+        char rest[512];
+
+        (void) state;
+        redirect();
+        errno = EAGAIN;
+        journal_log(LOG_WARNING,
+                    LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", 429), LOG_TEXT("COIN_ID", "bitcoin")),
+                    "CoinGecko limits us, waiting %d s.", 5);
+        assert_int_equal(errno, EAGAIN); /* logging changes no error that is being handled */
+        assert_int_equal(sscanf(captured(), "%d-%*d-%*dT%*d:%*d:%*d.%*dZ %511[^\1]", &year, rest),
+                         2);
+        assert_in_range(year, 2020, 9999);
+        char expected[512];
+        snprintf(expected, sizeof(expected),
+                 "test-journal[%d]: warning: CoinGecko limits us, waiting 5 s. HTTP_STATUS=429 "
+                 "COIN_ID=bitcoin\n",
+                 (int) getpid());
+        assert_string_equal(rest, expected);
+}
+
+/* Whatever comes from outside, an entry stays one line, whole up to a bound. */
+static void test_hostile(void **state) {
+        static char huge[10000];
+        const char *text;
+
+        (void) state;
+        memset(huge, 'x', sizeof(huge) - 1);
+        redirect();
+        journal_log(LOG_ERR, LOG_FIELDS(LOG_TEXT("COIN_ID", "a\nb\x1b[2J")), "one\ntwo\r\x7f%s",
+                    "%s%n");
+        text = captured();
+        assert_non_null(strstr(text, "one two  %s%n COIN_ID=a b [2J\n"));
+        assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+
+        redirect();
+        journal_log(LOG_ERR, LOG_FIELDS(LOG_TEXT("A", huge), LOG_TEXT("B", huge)), "%s", huge);
+        text = captured();
+        assert_in_range(strlen(text), 2000, 4000);
+        assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+}
+
+/* A closed stderr is no reason to end. */
+static void test_closed(void **state) {
+        (void) state;
+        redirect();
+        close(STDERR_FILENO);
+        log_error("nobody hears this");
+        assert_string_equal(captured(), "");
+}
+
+/* JOURNAL_STREAM counts only if stderr is that very stream. */
+static void test_foreign_stream(void **state) {
+        static const char *const rows[] = { "1:1", "", "garbage", "99999999999999999999:1" };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                setenv("JOURNAL_STREAM", rows[i], 1);
+                redirect();
+                journal_open("test-journal");
+                log_error("here");
+                assert_non_null(strstr(captured(), ": error: here\n"));
+        }
+        unsetenv("JOURNAL_STREAM");
+        journal_open("test-journal");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_levels),         cmocka_unit_test(test_line),
+                cmocka_unit_test(test_hostile),        cmocka_unit_test(test_closed),
+                cmocka_unit_test(test_foreign_stream),
+        };
+        journal_open("test-journal");
+        return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
+}
