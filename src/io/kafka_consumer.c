@@ -12,7 +12,7 @@
 #define TOPIC_CHECK_MS 500 /* while it is missing or the broker is away */
 #define NEW_PARTITIONS_CHECK_MS 30000
 #define REQUEST_TIMEOUT_MS 500
-#define CLOSE_TIMEOUT_MS 2000
+#define CLOSE_TIMEOUT_MS 1500
 #define POSITION_UNKNOWN INT64_C(-1)
 
 typedef struct Partition {
@@ -494,30 +494,37 @@ int kafka_consumer_follow(KafkaConsumer **ret, const KafkaOptions *options, cons
                             error_size);
 }
 
-/* Leaves the group properly, but not at any price: a broker that is away must not hold up the
- * program's end. */
-static void leave_group(KafkaConsumer *c) {
+/* Leaves the group properly, but not at any price: a broker that is away, or that holds back its
+ * answer until another member's session has ended, must not hold up the program's end. The
+ * closing consumer wants its queue served, in which there may be messages. */
+static bool leave_group(KafkaConsumer *c) {
         int64_t until_ms = clock_monotonic_ms() + CLOSE_TIMEOUT_MS;
         rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk);
         rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, queue);
 
-        if (!error)
-                while (!rd_kafka_consumer_closed(c->rk) && clock_monotonic_ms() < until_ms)
-                        (void) rd_kafka_queue_poll_callback(queue, 10);
+        while (!error && !rd_kafka_consumer_closed(c->rk) && clock_monotonic_ms() < until_ms) {
+                ssize_t n = rd_kafka_consume_batch_queue(queue, 10, c->held, KAFKA_BATCH_MAX);
+                c->n_messages = n > 0 ? (size_t) n : 0;
+                release_messages(c);
+        }
+        bool left = !error && rd_kafka_consumer_closed(c->rk);
         rd_kafka_error_destroy(error);
         rd_kafka_queue_destroy(queue);
+        return left;
 }
 
 void kafka_consumer_free(KafkaConsumer *c) {
         if (!c)
                 return;
         release_messages(c);
+        /* rd_kafka_destroy() would wait on without a limit. Its threads go on, and what they use
+         * is left to them; the group finds out when the session times out. */
+        if (c->rk && !leave_group(c))
+                return;
         if (c->topic)
                 rd_kafka_topic_destroy(c->topic);
-        if (c->rk) {
-                leave_group(c);
+        if (c->rk)
                 rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-        }
         free(c->partitions);
         free(c->partition_ids);
         free(c);
