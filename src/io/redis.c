@@ -19,6 +19,7 @@ struct RedisClient {
         WebTimer *timer; /* reconnects, or checks for answers that are overdue */
         Backoff backoff;
         bool connected, told, freeing;
+        char auth_error[128];     /* what this connection's AUTH was answered, if it was refused */
         size_t waiting;           /* answers still to come */
         int64_t waiting_since_ms; /* the last answer, or the first of these requests */
 };
@@ -113,6 +114,16 @@ static void on_disconnect(const redisAsyncContext *context, int status) {
         reconnect_later(c, status == REDIS_OK ? "disconnected" : context->errstr);
 }
 
+/* Not yet the end: a Redis without a password refuses AUTH, too, and serves us. */
+static void on_auth(redisAsyncContext *context, void *reply_data, void *user) {
+        RedisClient *c = user;
+        const redisReply *reply = reply_data;
+        (void) context;
+
+        if (reply && reply->type == REDIS_REPLY_ERROR)
+                snprintf(c->auth_error, sizeof(c->auth_error), "%s", reply->str);
+}
+
 /* The first answer of a connection, to PING: only now is it known to serve us (hiredis calls a
  * connection connected while Redis still refuses the password or loads its data). */
 static void on_pong(redisAsyncContext *context, void *reply_data, void *user) {
@@ -124,7 +135,7 @@ static void on_pong(redisAsyncContext *context, void *reply_data, void *user) {
                 return; /* on_disconnect or on_connect tells */
         note_answer(c);
         if (reply->type == REDIS_REPLY_ERROR) {
-                tell_state(c, false, reply->str);
+                tell_state(c, false, *c->auth_error ? c->auth_error : reply->str);
                 redisAsyncDisconnect(context);
                 return;
         }
@@ -142,8 +153,9 @@ static void on_connect(const redisAsyncContext *context, int status) {
 }
 
 static int greet(RedisClient *c) {
+        c->auth_error[0] = '\0';
         if (*c->options.password &&
-            redisAsyncCommand(c->context, NULL, NULL, "AUTH %s", c->options.password) != REDIS_OK)
+            redisAsyncCommand(c->context, on_auth, c, "AUTH %s", c->options.password) != REDIS_OK)
                 return -EIO;
         if (redisAsyncCommand(c->context, on_pong, c, "PING") != REDIS_OK)
                 return -EIO;
