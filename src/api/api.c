@@ -189,6 +189,7 @@ static void on_signal(void *user, short events) {
 
 static void on_turn(void *user) {
         Api *api = user;
+        lookups_expire(api->lookups);
         if (++api->n_turns % TURNS_PER_PING == 0)
                 lookups_ask(api->lookups, NULL, JOB_HEALTH, NULL, NULL);
         tell_state(api);

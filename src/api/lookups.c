@@ -15,13 +15,19 @@
 #define STALE_TTL_MS 3600000
 /* "0001795348953123 ": until when it is fresh, in milliseconds since 1970. */
 #define STAMP_LENGTH 17
+/* How long a request waits for PostgreSQL before it is answered without. The query goes on: what
+ * it brings is remembered for the next one. */
+#define PATIENCE_MS 4000
 
 typedef struct Lookup {
         struct Lookup *next;
         Lookups *lookups;
-        char key[KEY_MAX]; /* "" : never cached nor shared */
-        Job *job;          /* NULL while the workers have it */
-        Buffer stale;      /* an answer from Redis that is no longer fresh */
+        char key[KEY_MAX];
+        JobKind kind;
+        Job *job;     /* NULL while the workers have it */
+        Buffer stale; /* an answer from Redis that is no longer fresh */
+        int64_t begun_ms;
+        bool overdue; /* whoever waited for it was answered without PostgreSQL */
         HttpRequest **requests;
         size_t n_requests;
 } Lookup;
@@ -54,20 +60,20 @@ static void forget(Lookup *lookup) {
         lookup_free(lookup);
 }
 
-static void end_with_body(Lookup *l, const void *body, size_t length, CacheUse cache) {
+static void reply_body(Lookup *l, const void *body, size_t length, CacheUse cache) {
         for (size_t i = 0; i < l->n_requests; i++)
                 reply_json(l->requests[i], l->lookups->config, 200, body, length, cache);
-        forget(l);
+        l->n_requests = 0;
 }
 
-static void end_with_problem(Lookup *l, int status, const char *detail, int retry_after_s) {
+static void reply_failure(Lookup *l, int status, const char *detail, int retry_after_s) {
         for (size_t i = 0; i < l->n_requests; i++)
                 reply_problem(l->requests[i], l->lookups->config, status, detail, NULL,
                               retry_after_s);
-        forget(l);
+        l->n_requests = 0;
 }
 
-static void end_with_health(Lookup *l, bool database_up) {
+static void reply_health(Lookup *l, bool database_up) {
         Lookups *all = l->lookups;
         bool cache_up = all->redis && redis_client_is_connected(all->redis);
         char body[256];
@@ -82,7 +88,17 @@ static void end_with_health(Lookup *l, bool database_up) {
         for (size_t i = 0; i < l->n_requests; i++)
                 reply_json(l->requests[i], all->config, database_up ? 200 : 503, body, (size_t) n,
                            CACHE_NONE);
-        forget(l);
+        l->n_requests = 0;
+}
+
+static void reply_without_database(Lookup *l) {
+        if (l->kind == JOB_HEALTH)
+                reply_health(l, false);
+        else if (l->stale.length > 0)
+                reply_body(l, l->stale.data, l->stale.length, CACHE_STALE);
+        else
+                reply_failure(l, 503, "The database does not answer; try again soon.",
+                              RETRY_AFTER_S);
 }
 
 /* ---- Redis ----------------------------------------------------------------------------------- */
@@ -100,25 +116,36 @@ static void remember(Lookup *l, const Buffer *body) {
 }
 
 static void submit(Lookup *l) {
-        int r = workers_submit(l->lookups->workers, l->job);
-        if (r < 0)
-                end_with_problem(l, 503, "Too many requests wait for the database; try again.",
-                                 RETRY_AFTER_S);
-        else
+        if (workers_submit(l->lookups->workers, l->job) == 0) {
                 (void) TAKE_PTR(l->job);
+                return;
+        }
+        reply_failure(l, 503, "Too many requests wait for the database; try again.", RETRY_AFTER_S);
+        forget(l);
+}
+
+/* Whether VALUE is an answer that was put there whole by remember(): another program may write
+ * to the same Redis. */
+static bool is_ours(const char *value, size_t length) {
+        return length > STAMP_LENGTH + 1 && strspn(value, "0123456789") == STAMP_LENGTH - 1 &&
+               value[STAMP_LENGTH - 1] == ' ' && value[STAMP_LENGTH] == '{' &&
+               value[length - 1] == '}';
 }
 
 static void on_value(const char *value, size_t length, void *user) {
         Lookup *l = user;
 
-        if (!value || length <= STAMP_LENGTH || value[STAMP_LENGTH - 1] != ' ') {
+        if (!value || !is_ours(value, length)) {
                 submit(l);
                 return;
         }
         const char *body = value + STAMP_LENGTH;
         size_t body_length = length - STAMP_LENGTH;
-        if (strtoll(value, NULL, 10) > clock_realtime_ms()) {
-                end_with_body(l, body, body_length, CACHE_HIT);
+        /* Fresh for longer than any answer is: the clock was set back. */
+        int64_t fresh_ms = strtoll(value, NULL, 10) - clock_realtime_ms();
+        if (fresh_ms > 0 && fresh_ms <= l->lookups->config->cache_ttl_ms) {
+                reply_body(l, body, body_length, CACHE_HIT);
+                forget(l);
                 return;
         }
         if (buffer_append(&l->stale, body, body_length) < 0)
@@ -127,18 +154,11 @@ static void on_value(const char *value, size_t length, void *user) {
 }
 
 static bool uses_cache(const Lookup *l) {
-        return l->lookups->redis && l->key[0] && redis_client_is_connected(l->lookups->redis);
+        return l->lookups->redis && l->kind != JOB_HEALTH &&
+               redis_client_is_connected(l->lookups->redis);
 }
 
 /* ---- PostgreSQL ------------------------------------------------------------------------------ */
-
-static void end_without_database(Lookup *l) {
-        if (l->stale.length > 0)
-                end_with_body(l, l->stale.data, l->stale.length, CACHE_STALE);
-        else
-                end_with_problem(l, 503, "The database does not answer; try again soon.",
-                                 RETRY_AFTER_S);
-}
 
 static void finish(Lookup *l) {
         Job *job = l->job;
@@ -147,16 +167,17 @@ static void finish(Lookup *l) {
 
         all->events.on_database(up, up ? NULL : job->detail, all->events.user);
         if (job->kind == JOB_HEALTH)
-                end_with_health(l, up);
+                reply_health(l, up);
         else if (job->error == -ENOENT)
-                end_with_problem(l, 404, job->detail, 0);
+                reply_failure(l, 404, job->detail, 0);
         else if (job->error < 0)
-                end_without_database(l);
+                reply_without_database(l);
         else if (uses_cache(l)) {
                 remember(l, &job->body);
-                end_with_body(l, job->body.data, job->body.length, CACHE_MISS);
+                reply_body(l, job->body.data, job->body.length, CACHE_MISS);
         } else
-                end_with_body(l, job->body.data, job->body.length, CACHE_BYPASS);
+                reply_body(l, job->body.data, job->body.length, CACHE_BYPASS);
+        forget(l);
 }
 
 void lookups_dispatch(Lookups *lookups) {
@@ -164,6 +185,21 @@ void lookups_dispatch(Lookups *lookups) {
                 Lookup *l = job->owner;
                 l->job = job;
                 finish(l);
+        }
+}
+
+void lookups_expire(Lookups *lookups) {
+        int64_t now_ms = clock_monotonic_ms();
+
+        for (Lookup *l = lookups->active; l; l = l->next) {
+                if (l->overdue || now_ms - l->begun_ms < PATIENCE_MS)
+                        continue;
+                l->overdue = true;
+                /* Any other query may just be a slow one. */
+                if (l->kind == JOB_HEALTH)
+                        lookups->events.on_database(false, "no answer in time",
+                                                    lookups->events.user);
+                reply_without_database(l);
         }
 }
 
@@ -181,7 +217,7 @@ static int add_request(Lookup *l, HttpRequest *request) {
 /* The version in the key changes when the bodies' form does. */
 static void make_key(char key[KEY_MAX], const Config *config, JobKind kind, const char *coin_id,
                      const HistoryQuery *query) {
-        key[0] = '\0';
+        snprintf(key, KEY_MAX, "health");
         if (kind == JOB_CRYPTOS)
                 snprintf(key, KEY_MAX, "crypto-pulse:1:%s:cryptos", config->postgres_database);
         else if (kind == JOB_HISTORY)
@@ -190,7 +226,7 @@ static void make_key(char key[KEY_MAX], const Config *config, JobKind kind, cons
 }
 
 static Lookup *find_active(Lookups *all, const char *key) {
-        Lookup *l = key[0] ? all->active : NULL;
+        Lookup *l = all->active;
         while (l && strcmp(l->key, key) != 0)
                 l = l->next;
         return l;
@@ -202,6 +238,8 @@ static int lookup_new(Lookup **ret, Lookups *all, JobKind kind, const char *coin
         if (!l || !(l->job = calloc(1, sizeof(Job))))
                 return -ENOMEM;
         l->lookups = all;
+        l->kind = kind;
+        l->begun_ms = clock_monotonic_ms();
         l->job->kind = kind;
         l->job->owner = l;
         if (kind == JOB_HISTORY) {
@@ -221,17 +259,25 @@ static void begin(Lookup *l) {
                 submit(l);
 }
 
+/* Whether the question is on its way already; then the request shares the answer. */
+static bool join(Lookups *all, HttpRequest *request, const char *key) {
+        Lookup *l = find_active(all, key);
+
+        if (!l || (request && add_request(l, request) < 0))
+                return false;
+        if (l->overdue)
+                reply_without_database(l);
+        return true;
+}
+
 void lookups_ask(Lookups *lookups, HttpRequest *request, JobKind kind, const char *coin_id,
                  const HistoryQuery *query) {
+        _cleanup_(lookup_freep) Lookup *fresh = NULL;
         char key[KEY_MAX];
-        Lookup *l;
 
         make_key(key, lookups->config, kind, coin_id, query);
-        Lookup *active = find_active(lookups, key);
-        if (active && add_request(active, request) == 0)
+        if (join(lookups, request, key))
                 return;
-
-        _cleanup_(lookup_freep) Lookup *fresh = NULL;
         int r = lookup_new(&fresh, lookups, kind, coin_id, query);
         if (r == 0 && request)
                 r = add_request(fresh, request);
@@ -242,8 +288,7 @@ void lookups_ask(Lookups *lookups, HttpRequest *request, JobKind kind, const cha
                 return;
         }
         strcpy(fresh->key, key);
-        l = TAKE_PTR(fresh);
-        begin(l);
+        begin(TAKE_PTR(fresh));
 }
 
 int lookups_new(Lookups **ret, const Config *config, Workers *workers, RedisClient *redis,
@@ -259,8 +304,10 @@ int lookups_new(Lookups **ret, const Config *config, Workers *workers, RedisClie
 void lookups_free(Lookups *lookups) {
         if (!lookups)
                 return;
-        while (lookups->active)
-                end_with_problem(lookups->active, 503, "The service is stopping; try again.",
-                                 RETRY_AFTER_S);
+        while (lookups->active) {
+                reply_failure(lookups->active, 503, "The service is stopping; try again.",
+                              RETRY_AFTER_S);
+                forget(lookups->active);
+        }
         free(lookups);
 }

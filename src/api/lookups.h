@@ -2,7 +2,7 @@
  * requests that want the same thing at the same time. Loop thread.
  *
  * In Redis each answer stands with the time until which it is fresh. A fresh one is used; a
- * stale one only while PostgreSQL is away. */
+ * stale one only while PostgreSQL is away. No request waits longer than about five seconds. */
 #pragma once
 
 #include <stdint.h>
@@ -34,3 +34,6 @@ void lookups_ask(Lookups *lookups, HttpRequest *request, JobKind kind, const cha
 
 /* Hands out what the workers have finished. */
 void lookups_dispatch(Lookups *lookups);
+/* Answers whoever has waited too long as if PostgreSQL were away: it may hang instead of refusing.
+ * To be called about once a second. */
+void lookups_expire(Lookups *lookups);

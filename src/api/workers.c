@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/queue.h"
@@ -22,6 +24,7 @@ struct Workers {
         Queue *todo, *done;
         pthread_t threads[N_WORKERS];
         size_t n_threads;
+        int cancel_fd;              /* readable: queries are given up */
         atomic_llong refused_at_ms; /* monotonic, of the last failed connect; 0: none */
 };
 
@@ -46,7 +49,8 @@ static int connect_if_needed(Workers *w, PgConn **pg, Job *job) {
                 snprintf(job->detail, sizeof(job->detail), "the database does not answer");
                 return -ENOTCONN;
         }
-        int r = pg_connect(pg, w->config, "crypto-pulse-api", job->detail, sizeof(job->detail));
+        int r = pg_connect_cancelable(pg, w->config, "crypto-pulse-api", w->cancel_fd, job->detail,
+                                      sizeof(job->detail));
         atomic_store(&w->refused_at_ms, r < 0 ? clock_monotonic_ms() : 0);
         return r;
 }
@@ -72,11 +76,11 @@ static void perform(Workers *w, PgConn **pg, Job *job) {
                 job->error = connect_if_needed(w, pg, job);
                 if (job->error == 0)
                         job->error = run_job(*pg, job);
-                if (job->error != -ENOTCONN)
+                if (job->error != -ENOTCONN && job->error != -ECANCELED)
                         return;
                 pg_close(TAKE_PTR(*pg));
                 buffer_clear(&job->body);
-                if (!was_open)
+                if (!was_open || job->error == -ECANCELED)
                         return;
         }
 }
@@ -105,7 +109,8 @@ int workers_new(Workers **ret, const Config *config, void (*on_done)(void *user)
         w->config = config;
         w->on_done = on_done;
         w->user = user;
-        int r = queue_new(&w->todo, MAX_JOBS, destroy_job);
+        w->cancel_fd = eventfd(0, EFD_CLOEXEC);
+        int r = w->cancel_fd < 0 ? -errno : queue_new(&w->todo, MAX_JOBS, destroy_job);
         if (r == 0)
                 r = queue_new(&w->done, MAX_JOBS + N_WORKERS, destroy_job);
         for (size_t i = 0; i < N_WORKERS && r == 0; i++) {
@@ -122,12 +127,16 @@ int workers_new(Workers **ret, const Config *config, void (*on_done)(void *user)
 void workers_free(Workers *workers) {
         if (!workers)
                 return;
+        if (workers->cancel_fd >= 0)
+                (void) eventfd_write(workers->cancel_fd, 1);
         if (workers->todo)
                 queue_close(workers->todo);
         for (size_t i = 0; i < workers->n_threads; i++)
                 pthread_join(workers->threads[i], NULL);
         queue_free(workers->todo);
         queue_free(workers->done);
+        if (workers->cancel_fd >= 0)
+                close(workers->cancel_fd);
         free(workers);
 }
 

@@ -29,10 +29,10 @@ void job_free(Job *job); /* accepts NULL */
 typedef struct Workers Workers;
 
 /* CONFIG is borrowed. ON_DONE is called by the threads when a job can be taken: it must only
- * wake up someone. 0, -ENOMEM, -EAGAIN (no thread to be had). */
+ * wake up someone. 0, -ENOMEM, -EAGAIN (no thread to be had), -EMFILE. */
 _must_check_ int workers_new(Workers **ret, const Config *config, void (*on_done)(void *user),
                              void *user);
-void workers_free(Workers *workers); /* accepts NULL; waits for the running queries */
+void workers_free(Workers *workers); /* accepts NULL; the running queries are given up */
 DEFINE_CLEANUP(Workers *, workers_free)
 
 /* 0; -EAGAIN: too many jobs wait already. */
