@@ -231,15 +231,15 @@ const char *http_request_header(HttpRequest *r, const char *name) {
         return value;
 }
 
-int64_t http_body_length(struct lws *wsi, const HttpRequest *r) {
+int64_t http_body_length(struct lws *wsi) {
         char text[24];
         size_t digits;
 
         if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
                 return -ENODATA;
-        /* Without a length libwebsockets waits for a body of a POST or PUT for ever. */
+        /* RFC 9112 section 6.3: then there is none. */
         if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
-                return r->method[0] == 'P' ? -ENODATA : 0;
+                return 0;
         if (lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
                 return -EBADMSG;
         digits = strspn(text, "0123456789");

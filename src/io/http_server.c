@@ -325,7 +325,7 @@ static int conn_refuse(HttpConn *conn, int status, bool await_body) {
 
         response.body_length = (size_t) snprintf(body, sizeof(body), "%d\n", status);
         conn->close_after = true;
-        conn->refusing = await_body && http_body_length(conn->web.wsi, r) > 0;
+        conn->refusing = await_body && http_body_length(conn->web.wsi) > 0;
         conn_answered(conn, conn_send(conn, r, &response));
         http_request_free(r);
         return conn->must_close ? -1 : 0;
@@ -356,6 +356,21 @@ static bool conn_is_pipelined(HttpConn *conn) {
                 return true; /* not known */
         conn->bytes_read = conn_bytes_read(conn);
         return conn->bytes_read == before;
+}
+
+/* True if nothing can follow this request on its connection, and its body (if it has one) is none
+ * of the handler's business: libwebsockets waits for the body of a POST, PUT or PATCH even if no
+ * length says that there is one; and without bodies only the method tells the handler that it is
+ * to refuse. */
+static bool conn_is_last(const HttpConn *conn, int64_t length) {
+        const char *method = conn->request->method;
+
+        if (http_headers_too_large(conn->web.wsi))
+                return false;
+        if (!conn->server->bodies && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+                return length > 0 || length == -ENODATA || method[0] == 'P';
+        return length == 0 && method[0] == 'P' &&
+               lws_hdr_total_length(conn->web.wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0;
 }
 
 /* The status to refuse a request with, for its head; 0: it is fine. */
@@ -391,7 +406,11 @@ static int conn_begin(HttpConn *conn, const char *path, size_t path_length) {
                 return -1;
         conn->request->conn = conn;
         conn->request->connection = conn->number;
-        length = http_body_length(conn->web.wsi, conn->request);
+        length = http_body_length(conn->web.wsi);
+        if (conn_is_last(conn, length)) {
+                conn->close_after = true;
+                return conn_dispatch(conn);
+        }
         status = conn_check(conn, length, pipelined);
         if (status != 0)
                 return conn_refuse(conn, status, !pipelined && length <= REFUSED_BODY_MAX);

@@ -1,7 +1,8 @@
 /* An HTTP/1.1 server on a WebLoop: requests come to one handler, which answers at once or later.
  *
  * The handler is called when a request is complete. What is too large or malformed is answered
- * here: 400, 411, 413 (also any body at all, unless http_server_allow_bodies() was called), 431;
+ * here: 400, 411 (a chunked body), 413 (also any body of a GET or HEAD, unless
+ * http_server_allow_bodies() was called; other methods' bodies are then passed over), 431;
  * what libwebsockets refuses itself (an unknown method, a bad escape) gets its 403 or is dropped.
  * Requests of one connection are handled one after the other, pipelined or not.
  *
