@@ -37,10 +37,26 @@ class Topic:
         self._settings = {"bootstrap.servers": broker, "log_level": 2}
         self._producer = None
 
-    def create(self, partitions=3):
+    def create(self, partitions=3, config=None):
         admin = confluent_kafka.admin.AdminClient(self._settings)
-        new = confluent_kafka.admin.NewTopic(self.name, partitions, 1)
+        new = confluent_kafka.admin.NewTopic(self.name, partitions, 1, config=config or {})
         admin.create_topics([new])[self.name].result(30)
+
+    def beside(self, suffix, config=None):
+        """Another topic of the same broker, created."""
+        topic = Topic(self.broker, f"{self.name}-{suffix}")
+        topic.create(config=config)
+        return topic
+
+    def ends(self):
+        """The offset after the last message, by partition."""
+        consumer = confluent_kafka.Consumer({**self._settings, "group.id": "ends"})
+        try:
+            return {n: consumer.get_watermark_offsets(
+                        confluent_kafka.TopicPartition(self.name, n), timeout=10)[1]
+                    for n in range(self.partitions())}
+        finally:
+            consumer.close()
 
     def partitions(self):
         """How many it has; 0: there is no such topic."""
