@@ -28,7 +28,7 @@ static const struct {
 typedef struct Page {
         char *path; /* "/assets/index-1a2b3c.js" */
         Buffer content[N_CODINGS];
-        char etag[24]; /* in quotes */
+        char etags[N_CODINGS][32]; /* in quotes; each representation has its own */
 } Page;
 
 struct Pages {
@@ -102,12 +102,14 @@ static int read_file(const char *path, Buffer *ret) {
 }
 
 /* FNV-1a: tells one build's file from the next, no more is asked of an ETag. */
-static void make_etag(Page *page) {
+static void make_etags(Page *page) {
         uint64_t hash = UINT64_C(14695981039346656037);
         for (size_t i = 0; i < page->content[PLAIN].length; i++)
                 hash = (hash ^ (unsigned char) page->content[PLAIN].data[i]) *
                        UINT64_C(1099511628211);
-        snprintf(page->etag, sizeof(page->etag), "\"%016" PRIx64 "\"", hash);
+        for (size_t i = 0; i < N_CODINGS; i++)
+                snprintf(page->etags[i], sizeof(page->etags[i]), "\"%016" PRIx64 "%s\"", hash,
+                         codings[i].suffix);
 }
 
 static int read_codings(const char *file, Page *page, size_t *total) {
@@ -137,7 +139,7 @@ static int add_page(Pages *pages, const char *file, const char *path) {
                 page_free(page);
                 return r;
         }
-        make_etag(page);
+        make_etags(page);
         if (strcmp(path, "/index.html") == 0)
                 pages->index = page;
         return 0;
@@ -245,14 +247,19 @@ static size_t choose_coding(const Page *page, const char *accept_encoding) {
         return PLAIN;
 }
 
+/* RFC 9110 section 13.1.2; no ETag of ours is part of another. */
+static bool matches(const char *if_none_match, const char *etag) {
+        return if_none_match && (strcmp(if_none_match, "*") == 0 || strstr(if_none_match, etag));
+}
+
 static void serve_page(const Page *page, HttpRequest *request) {
-        const char *if_none_match = http_request_header(request, "if-none-match");
         size_t coding = choose_coding(page, http_request_header(request, "accept-encoding"));
         bool hashed = strncmp(page->path, "/assets/", 8) == 0;
-        bool same = if_none_match && strstr(if_none_match, page->etag);
+        const char *etag = page->etags[coding];
+        bool same = matches(http_request_header(request, "if-none-match"), etag);
         const HttpHeader headers[] = {
                 { "cache-control", hashed ? "public, max-age=31536000, immutable" : "no-cache" },
-                { "etag", page->etag },
+                { "etag", etag },
                 { "vary", "accept-encoding" },
                 { "x-content-type-options", "nosniff" },
                 /* Scripts and styles are ours alone; the stream may be on any host. */
