@@ -243,9 +243,13 @@ static int open_server(Api *api, const char *name, int64_t port, HttpHandler han
                 log_error("%s", error);
                 return r;
         }
-        return http_server_new(ret, api->loop, fd, handler, api);
+        r = http_server_new(ret, api->loop, fd, handler, api);
+        if (r < 0)
+                log_error("Cannot serve port %" PRId64 ": %s", port, strerror(-r));
+        return r;
 }
 
+/* Has said what is wrong when it fails. */
 static int open_servers(Api *api) {
         char error[512];
 
@@ -272,11 +276,12 @@ int api_new(Api **ret, Config *config, int signal_fd) {
 
         int r = open_loop(api);
         if (r == 0)
-                r = open_servers(api);
-        if (r == 0)
                 r = open_peers(api);
-        if (r < 0) {
+        if (r < 0)
                 log_error("Cannot start: %s", strerror(-r));
+        else
+                r = open_servers(api);
+        if (r < 0) {
                 api->config = NULL; /* stays the caller's */
                 return r;
         }
