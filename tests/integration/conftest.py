@@ -108,7 +108,7 @@ def daemon_fixture(stack, site, tmp_path):
     running = []
     assert stack.folder.exists()
 
-    def start(name, *arguments, environment=None, pass_fds=(), **variables):
+    def start(name, *arguments, environment=None, pass_fds=(), wrapper=(), **variables):
         folder = tmp_path / f"{name}-{len(running)}"
         folder.mkdir()
         config = folder / "crypto-pulse.conf"
@@ -116,7 +116,7 @@ def daemon_fixture(stack, site, tmp_path):
         if name != "sim" and "--config" not in arguments:
             arguments = ("--config", config, *arguments)
         one = Daemon(name, folder, {**site.environment, **(environment or {}), **variables},
-                     arguments, pass_fds)
+                     arguments, pass_fds, wrapper)
         running.append(one)
         return one
 

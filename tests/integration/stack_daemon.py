@@ -76,12 +76,12 @@ class NotifySocket:
 class Daemon:
     """A running program; its log is standard output and error together."""
 
-    def __init__(self, name, folder, environment=None, arguments=(), pass_fds=()):
+    def __init__(self, name, folder, environment=None, arguments=(), pass_fds=(), wrapper=()):
         """FOLDER: an empty one for the log and the notification socket. ENVIRONMENT is all that
-        the program gets beside PATH and the like."""
+        the program gets beside PATH and the like. WRAPPER: a command that executes the program."""
         self.name = name
         self.folder = Path(folder)
-        self.command = [str(program(name)), *map(str, arguments)]
+        self.command = [*wrapper, str(program(name)), *map(str, arguments)]
         self.notify = NotifySocket(self.folder / "notify")
         self._log_path = self.folder / f"{name}.log"
         self.environment = {
