@@ -179,12 +179,24 @@ static void on_wake(void *user) {
         lookups_dispatch(api->lookups);
 }
 
+static void reload(Api *api) {
+        Config *fresh;
+
+        notify_reloading(&api->notify);
+        if (daemon_reload_begin(api->config, NULL, &fresh) == 0)
+                daemon_reload_end(api->config, fresh);
+        notify_reloaded(&api->notify);
+}
+
 static void on_signal(void *user, short events) {
         Api *api = user;
         (void) events;
-        int number = daemon_next_signal(api->signal_fd);
-        if (number == SIGTERM || number == SIGINT)
-                web_loop_stop(api->loop);
+        for (int number; (number = daemon_next_signal(api->signal_fd)) > 0;) {
+                if (number == SIGHUP)
+                        reload(api);
+                else
+                        web_loop_stop(api->loop);
+        }
 }
 
 static void on_turn(void *user) {

@@ -36,7 +36,6 @@ struct Pages {
         void *tree; /* of Page, by path */
         size_t total_bytes;
         const Page *index;
-        Buffer config_json;
 };
 
 static const struct {
@@ -185,23 +184,6 @@ static int add_folder(Pages *pages, const char *folder, const char *path) {
         return r;
 }
 
-/* What the dashboard has to know before it can ask for anything. */
-static int build_config_json(Pages *pages) {
-        Buffer *b = &pages->config_json;
-        const Config *config = pages->config;
-
-        int r = buffer_append_text(b, "{\"apiUrl\":\"/api/v1\",\"websocketUrl\":");
-        if (r == 0)
-                r = buffer_append_json_string(b, config->websocket_url);
-        if (r == 0)
-                r = buffer_append_format(b,
-                                         ",\"websocketPort\":%" PRId64
-                                         ",\"defaultCurrency\":\"%s\","
-                                         "\"version\":\"" PACKAGE_VERSION "\"}",
-                                         config->websocket_port, config->currencies[0]);
-        return r;
-}
-
 int pages_load(Pages **ret, const Config *config, char *error, size_t error_size) {
         _cleanup_(pages_freep) Pages *pages = calloc(1, sizeof(*pages));
         int r = pages ? 0 : -ENOMEM;
@@ -210,8 +192,6 @@ int pages_load(Pages **ret, const Config *config, char *error, size_t error_size
                 pages->config = config;
                 r = add_folder(pages, config->web_root, "");
         }
-        if (r == 0)
-                r = build_config_json(pages);
         if (r == 0 && !pages->index)
                 r = -ENOENT;
         if (r < 0) {
@@ -227,7 +207,6 @@ void pages_free(Pages *pages) {
         if (!pages)
                 return;
         tdestroy(pages->tree, page_free);
-        buffer_done(&pages->config_json);
         free(pages);
 }
 
@@ -283,12 +262,34 @@ static bool looks_like_file(const char *path) {
         return strncmp(path, "/assets/", 8) == 0 || (name && strchr(name, '.'));
 }
 
+/* What the dashboard has to know before it can ask for anything. */
+static int append_config(Buffer *b, const Config *config) {
+        int r = buffer_append_text(b, "{\"apiUrl\":\"/api/v1\",\"websocketUrl\":");
+        if (r == 0)
+                r = buffer_append_json_string(b, config->websocket_url);
+        if (r == 0)
+                r = buffer_append_format(b,
+                                         ",\"websocketPort\":%" PRId64
+                                         ",\"defaultCurrency\":\"%s\","
+                                         "\"version\":\"" PACKAGE_VERSION "\"}",
+                                         config->websocket_port, config->currencies[0]);
+        return r;
+}
+
+static void serve_config(const Pages *pages, HttpRequest *request) {
+        _cleanup_buffer_ Buffer body = { .max = 0 };
+
+        if (append_config(&body, pages->config) < 0)
+                reply_problem(request, pages->config, 503, "Out of memory; try again.", NULL, 1);
+        else
+                reply_json(request, pages->config, 200, body.data, body.length, CACHE_NONE);
+}
+
 void pages_serve(const Pages *pages, HttpRequest *request) {
         const char *path = http_request_path(request);
 
         if (strcmp(path, "/config.json") == 0) {
-                reply_json(request, pages->config, 200, pages->config_json.data,
-                           pages->config_json.length, CACHE_NONE);
+                serve_config(pages, request);
                 return;
         }
         const Page *page = find_page(pages, path);

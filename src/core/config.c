@@ -138,7 +138,7 @@ static const Option options[] = {
         { "websocket.port", "WEBSOCKET_PORT", INTEGER(0, 65535), FIELD(websocket_port),
           .default_text = "8080", .help = "TCP port of the live stream" },
         { "websocket.max_clients", "WEBSOCKET_MAX_CLIENTS", INTEGER(1, 1000000),
-          FIELD(websocket_max_clients), .default_text = "10000",
+          FIELD(websocket_max_clients), .default_text = "10000", .reloadable = true,
           .help = "clients at a time; more are refused" },
 
         { "api.listen", "API_LISTEN", NEEDED_TEXT(255), FIELD(api_listen),
@@ -148,10 +148,11 @@ static const Option options[] = {
         { "api.frontend_port", "FRONTEND_PORT", INTEGER(0, 65535), FIELD(frontend_port),
           .default_text = "3000", .help = "TCP port of the dashboard; 0: it is not served" },
         { "api.cors_origin", "CORS_ORIGIN", TEXT(2048), FIELD(cors_origin), .default_text = "*",
-          .valid = is_header_value, .expects = "printable characters only",
+          .valid = is_header_value, .expects = "printable characters only", .reloadable = true,
           .help = "which web pages may read the API: an origin, * for any, empty for none" },
         { "api.cache_ttl_ms", "CACHE_TTL_MS", INTEGER(0, 3600000), FIELD(cache_ttl_ms),
-          .default_text = "2000", .help = "how old a cached answer may be; 0: no cache" },
+          .default_text = "2000", .reloadable = true,
+          .help = "how old a cached answer may be; 0: no cache" },
         { "api.web_root", "WEB_ROOT", NEEDED_TEXT(4096), FIELD(web_root),
           .default_text = PKGDATADIR "/web", .help = "folder of the dashboard's files" },
         { "api.websocket_url", "WEBSOCKET_URL", TEXT(2048), FIELD(websocket_url),
@@ -198,7 +199,49 @@ void config_free(Config *config) {
                 else if (options[i].type == OPTION_LIST)
                         list_free(*(char ***) field);
         }
+        free(config->source);
         free(config);
+}
+
+static bool lists_are_equal(char *const *a, char *const *b) {
+        while (*a && *b && strcmp(*a, *b) == 0) {
+                a++;
+                b++;
+        }
+        return !*a && !*b;
+}
+
+static bool values_are_equal(const Option *option, const void *a, const void *b) {
+        switch (option->type) {
+        case OPTION_INTEGER:
+                return *(const int64_t *) a == *(const int64_t *) b;
+        case OPTION_LIST:
+                return lists_are_equal(*(char *const *const *) a, *(char *const *const *) b);
+        case OPTION_TEXT:
+        default:
+                return strcmp(*(const char *const *) a, *(const char *const *) b) == 0;
+        }
+}
+
+const Option *config_fixed_change(const Config *config, const Config *fresh) {
+        for (size_t i = 0; i < ELEMENTS(options); i++)
+                if (!options[i].reloadable &&
+                    !values_are_equal(&options[i], (const char *) config + options[i].offset,
+                                      (const char *) fresh + options[i].offset))
+                        return &options[i];
+        return NULL;
+}
+
+void config_swap_reloadable(Config *config, Config *fresh) {
+        for (size_t i = 0; i < ELEMENTS(options); i++) {
+                char old[sizeof(int64_t)];
+                size_t size = options[i].type == OPTION_INTEGER ? sizeof(int64_t) : sizeof(void *);
+                if (!options[i].reloadable)
+                        continue;
+                memcpy(old, field_of(config, &options[i]), size);
+                memcpy(field_of(config, &options[i]), field_of(fresh, &options[i]), size);
+                memcpy(field_of(fresh, &options[i]), old, size);
+        }
 }
 
 int config_set_integer(Config *config, const Option *option, int64_t value, char *error,

@@ -15,6 +15,8 @@
 #define CONFIG_LIST_MAX 1024 /* entries in a list option */
 
 typedef struct Config {
+        char *source; /* the file it was read from, NULL: the default one */
+
         char *log_level; /* "error", "warning", "info", "debug" */
 
         char **coins;      /* NULL-terminated: ids and "top:N" */
@@ -98,6 +100,14 @@ _must_check_ int config_set_integer(Config *config, const Option *option, int64_
 /* Takes N entries, copied. */
 _must_check_ int config_set_list(Config *config, const Option *option, const char *const *entries,
                                  size_t n, char *error, size_t error_size);
+
+/* The first option that a reload cannot take over although FRESH has another value for it, for a
+ * log entry; NULL if there is none. */
+const Option *config_fixed_change(const Config *config, const Config *fresh);
+/* Exchanges the values of the reloadable options of the two: texts and lists move, so whoever
+ * borrowed them from FRESH keeps them, and CONFIG's old ones go with FRESH. For the one thread
+ * that reads reloadable options. */
+void config_swap_reloadable(Config *config, Config *fresh);
 
 /* "top:250" gives 250; -EINVAL if it is not of that form or out of 1 to 10000. */
 int config_coin_top_n(const char *entry);

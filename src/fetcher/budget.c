@@ -65,7 +65,7 @@ int budget_open(Budget *ret, int64_t monthly_calls, const char *directory, int64
         Budget b = { .monthly_calls = monthly_calls, .month = month_of(now_ms) };
         int r = 0;
 
-        if (monthly_calls > 0 && directory && *directory) {
+        if (directory && *directory) {
                 if (strlen(directory) + sizeof("/" FILE_NAME) > 4096) {
                         r = -ENAMETOOLONG;
                 } else if (asprintf(&b.path, "%s/" FILE_NAME, directory) < 0) {
@@ -92,7 +92,7 @@ int budget_spend(Budget *b, int64_t now_ms) {
                 b->used = 0;
         }
         b->used++;
-        return b->path ? write_count(b) : 0;
+        return b->path && b->monthly_calls > 0 ? write_count(b) : 0;
 }
 
 /* What the month of NOW_MS has used: nothing, if the count is an earlier month's. */

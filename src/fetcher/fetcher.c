@@ -77,28 +77,48 @@ static void on_http_wait(void *user) {
         notify_watchdog(&f->notify);
 }
 
-static int open_source(Fetcher *f) {
+const char *fetcher_check_config(const Config *config) {
+        Source source;
+        const char *reason = source_init(&source, config);
+        explicit_bzero(&source, sizeof(source));
+        return reason;
+}
+
+/* What depends on reloadable options, made from CONFIG (checked before) and put in the place of
+ * the old. On failure all stays as it is. */
+static int aim(Fetcher *f, const Config *config) {
         const HttpClientOptions options = {
-                .timeout_ms = f->config->coingecko_timeout_ms,
+                .timeout_ms = config->coingecko_timeout_ms,
                 .max_body = MAX_BODY_BYTES,
                 .user_agent = "crypto-pulse/" PACKAGE_VERSION,
                 .on_wait = on_http_wait,
                 .user = f,
         };
-        const char *reason = source_init(&f->source, f->config);
-        if (reason) {
-                log_error("The configuration cannot be used: %s.", reason);
-                return -EINVAL;
-        }
-        int r = call_plan_make(&f->plan, f->config);
+        _cleanup_(http_client_freep) HttpClient *http = NULL;
+        CallPlan plan;
+        Schedule schedule;
+
+        int r = http_client_new(&http, &options);
         if (r == 0)
-                r = schedule_init(&f->schedule, f->plan.n_calls, f->config->fetch_interval_ms,
-                                  clock_monotonic_ms());
-        if (r == 0)
-                r = http_client_new(&f->http, &options);
+                r = call_plan_make(&plan, config);
         if (r < 0)
-                log_error("Cannot start: %s", strerror(-r));
-        return r;
+                return r;
+        r = schedule_init(&schedule, plan.n_calls, config->fetch_interval_ms, clock_monotonic_ms());
+        if (r < 0) {
+                call_plan_done(&plan);
+                return r;
+        }
+        /* What CoinGecko asked for still holds; a key that it refused may be another one now. */
+        if (f->rate_limited.failures > 0)
+                schedule.paused_until_ms = f->schedule.paused_until_ms;
+        http_client_free(f->http);
+        call_plan_done(&f->plan);
+        schedule_done(&f->schedule);
+        f->http = TAKE_PTR(http);
+        f->plan = plan;
+        f->schedule = schedule;
+        (void) source_init(&f->source, config);
+        return 0;
 }
 
 static int open_kafka(Fetcher *f) {
@@ -151,8 +171,10 @@ int fetcher_new(Fetcher **ret, Config *config, int signal_fd) {
         f->signal_fd = signal_fd;
         notify_init(&f->notify);
 
-        int r = open_source(f);
-        if (r == 0)
+        int r = aim(f, config);
+        if (r < 0)
+                log_error("Cannot start: %s", strerror(-r));
+        else
                 r = open_kafka(f);
         if (r < 0) {
                 f->config = NULL; /* stays the caller's */
@@ -275,14 +297,46 @@ static int stop(Fetcher *f) {
         return 0;
 }
 
+static void reload(Fetcher *f) {
+        _cleanup_(config_freep) Config *fresh = NULL;
+
+        notify_reloading(&f->notify);
+        int r = daemon_reload_begin(f->config, fetcher_check_config, &fresh);
+        if (r == 0) {
+                r = aim(f, fresh);
+                if (r < 0)
+                        log_error("The configuration is not reloaded, the old one stays: %s",
+                                  strerror(-r));
+        }
+        if (r == 0) {
+                daemon_reload_end(f->config, TAKE_PTR(fresh));
+                f->budget.monthly_calls = f->config->coingecko_monthly_calls;
+        }
+        notify_reloaded(&f->notify);
+}
+
+/* 1: it is time to end. */
+static int handle_signals(Fetcher *f) {
+        for (int number; (number = daemon_next_signal(f->signal_fd)) != 0;) {
+                if (number < 0)
+                        return number;
+                if (number == SIGHUP)
+                        reload(f);
+                else
+                        return 1;
+        }
+        return 0;
+}
+
 int fetcher_run(Fetcher *f) {
         log_info("Polling %s, %zu calls every %" PRId64 " ms, for topic %s.", f->source.base_url,
                  f->plan.n_calls, f->schedule.interval_ms, f->config->kafka_topic);
         for (;;) {
-                int signal_number = daemon_next_signal(f->signal_fd);
-                if (signal_number == SIGTERM || signal_number == SIGINT)
+                int r = handle_signals(f);
+                if (r > 0)
                         return stop(f);
-                int r = turn(f);
+                if (r == 0)
+                        r = turn(f);
                 if (r < 0 && r != -ECANCELED) {
                         log_error("Cannot go on (%s); the service manager starts anew.",
                                   strerror(-r));

@@ -9,6 +9,9 @@
 
 typedef struct Fetcher Fetcher;
 
+/* What the options say together: NULL, or why it cannot work (for --check-config, too). */
+const char *fetcher_check_config(const Config *config);
+
 /* Takes the configuration over on success. SIGNAL_FD as daemon_signals() returns it, borrowed.
  * Errors are logged. */
 _must_check_ int fetcher_new(Fetcher **ret, Config *config, int signal_fd);

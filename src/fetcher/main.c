@@ -3,23 +3,14 @@
 #include <unistd.h>
 
 #include "fetcher/fetcher.h"
-#include "fetcher/source.h"
 #include "io/daemon.h"
 #include "io/journal.h"
-
-/* What the options say together, for --check-config too. */
-static const char *check(const Config *config) {
-        Source source;
-        const char *reason = source_init(&source, config);
-        explicit_bzero(&source, sizeof(source));
-        return reason;
-}
 
 static int run(int argc, char **argv) {
         static const DaemonInfo info = {
                 .name = "crypto-pulse-fetcher",
                 .summary = "Polls CoinGecko and publishes each new price to Kafka.",
-                .check = check,
+                .check = fetcher_check_config,
         };
         _cleanup_(config_freep) Config *config = NULL;
         _cleanup_(fetcher_freep) Fetcher *fetcher = NULL;

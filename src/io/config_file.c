@@ -308,6 +308,8 @@ int config_load(const char *path, Config **ret, char *error, size_t error_size) 
                 r = apply_environment(config, error, error_size);
         if (r == 0)
                 r = apply_credentials(config, error, error_size);
+        if (r == 0 && path && !(config->source = strdup(path)))
+                r = -ENOMEM;
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(config);

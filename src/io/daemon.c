@@ -65,10 +65,29 @@ static int parse_command_line(const DaemonInfo *info, int argc, char **argv, Com
         return 0;
 }
 
+/* CONSEQUENCE begins the log entry if it fails. */
+static int load_checked(const char *path, const char *(*check)(const Config *config),
+                        const char *consequence, Config **ret) {
+        _cleanup_(config_freep) Config *config = NULL;
+        char error[1024];
+
+        int r = config_load(path, &config, error, sizeof(error));
+        if (r < 0) {
+                log_error("%s: %s", consequence, error);
+                return r;
+        }
+        const char *reason = check ? check(config) : NULL;
+        if (reason) {
+                log_error("%s: %s.", consequence, reason);
+                return -EINVAL;
+        }
+        *ret = TAKE_PTR(config);
+        return 0;
+}
+
 int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_config) {
         _cleanup_(config_freep) Config *config = NULL;
         CommandLine c;
-        char error[1024];
 
         int r = parse_command_line(info, argc, argv, &c);
         if (r < 0)
@@ -83,16 +102,9 @@ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_con
         }
 
         journal_open(info->name);
-        r = config_load(c.config_path, &config, error, sizeof(error));
-        if (r < 0) {
-                log_error("The configuration cannot be used: %s", error);
+        r = load_checked(c.config_path, info->check, "The configuration cannot be used", &config);
+        if (r < 0)
                 return r;
-        }
-        const char *reason = info->check ? info->check(config) : NULL;
-        if (reason) {
-                log_error("The configuration cannot be used: %s.", reason);
-                return -EINVAL;
-        }
         journal_set_level(config->log_level);
         if (c.check_config) {
                 printf("The configuration is valid.\n");
@@ -100,6 +112,26 @@ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_con
         }
         *ret_config = TAKE_PTR(config);
         return 0;
+}
+
+int daemon_reload_begin(const Config *current, const char *(*check)(const Config *config),
+                        Config **ret_fresh) {
+        return load_checked(current->source, check,
+                            "The configuration is not reloaded, the old one stays", ret_fresh);
+}
+
+void daemon_reload_end(Config *current, Config *fresh) {
+        const Option *fixed = config_fixed_change(current, fresh);
+
+        config_swap_reloadable(current, fresh);
+        config_free(fresh);
+        journal_set_level(current->log_level);
+        if (fixed)
+                log_warning("The configuration is reloaded; %s keeps its old value until a "
+                            "restart.",
+                            fixed->path);
+        else
+                log_info("The configuration is reloaded.");
 }
 
 int daemon_signals(void) {

@@ -17,6 +17,14 @@ typedef struct DaemonInfo {
  * successfully (--help and the like); negative errno: reported already, exit with failure. */
 _must_check_ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_config);
 
+/* For systemctl reload: reads the configuration that CURRENT came from once more. 0 with a whole
+ * and valid one; a negative errno, reported: the old one stays. CHECK as in DaemonInfo. */
+_must_check_ int daemon_reload_begin(const Config *current,
+                                     const char *(*check)(const Config *config),
+                                     Config **ret_fresh);
+/* Takes over what is reloadable of FRESH, which is freed, and reports it. */
+void daemon_reload_end(Config *current, Config *fresh);
+
 /* Blocks SIGTERM, SIGINT and SIGHUP in this and all later threads and ignores SIGPIPE.
  * Returns a signalfd that reports them, or a negative errno. */
 _must_check_ int daemon_signals(void);

@@ -66,6 +66,21 @@ void notify_watchdog(Notify *n) {
         sd_notify(0, "WATCHDOG=1");
 }
 
+/* Type=notify-reload wants the time, so that it does not take an old message for a new one. */
+void notify_reloading(Notify *n) {
+        struct timespec now;
+
+        (void) n;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                   (long long) now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void notify_reloaded(Notify *n) {
+        if (n->ready)
+                sd_notify(0, "READY=1");
+}
+
 void notify_stopping(Notify *n) {
         (void) n;
         sd_notify(0, "STOPPING=1\nSTATUS=Stopping.");

@@ -23,4 +23,7 @@ _printf_(2, 3) void notify_ready(Notify *n, const char *status_format, ...);
 _printf_(2, 3) void notify_status(Notify *n, const char *format, ...);
 /* WATCHDOG=1 if it is due. Call it only after progress of every thread has been seen. */
 void notify_watchdog(Notify *n);
+/* RELOADING=1, and READY=1 when that is over; in between the new configuration is taken over. */
+void notify_reloading(Notify *n);
+void notify_reloaded(Notify *n);
 void notify_stopping(Notify *n);

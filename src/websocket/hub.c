@@ -183,6 +183,10 @@ void hub_drop_stalled(Hub *hub, int64_t now_ms) {
         }
 }
 
+void hub_set_max_clients(Hub *hub, size_t max_clients) {
+        hub->max_clients = max_clients;
+}
+
 HubState hub_state(const Hub *hub) {
         return (HubState){ .clients = hub->n_clients,
                            .prices = board_count(hub->board),

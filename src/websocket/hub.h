@@ -42,4 +42,6 @@ typedef struct HubState {
         int64_t newest_ms; /* the newest price's timestamp; 0: none */
 } HubState;
 
+/* Takes effect for new clients. */
+void hub_set_max_clients(Hub *hub, size_t max_clients);
 HubState hub_state(const Hub *hub);

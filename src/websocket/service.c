@@ -152,13 +152,26 @@ static void continue_stop(Service *s) {
                 web_timer_set(s->timer, STOP_TURN_MS);
 }
 
+static void reload(Service *s) {
+        Config *fresh;
+
+        notify_reloading(&s->notify);
+        if (daemon_reload_begin(s->config, NULL, &fresh) == 0) {
+                daemon_reload_end(s->config, fresh);
+                hub_set_max_clients(s->hub, (size_t) s->config->websocket_max_clients);
+        }
+        notify_reloaded(&s->notify);
+}
+
 static void on_signal(void *user, short events) {
         Service *s = user;
         int number;
 
         (void) events;
         while ((number = daemon_next_signal(s->signal_fd)) > 0)
-                if (number == SIGTERM || number == SIGINT)
+                if (number == SIGHUP)
+                        reload(s);
+                else
                         begin_stop(s);
 }
 

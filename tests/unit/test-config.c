@@ -396,6 +396,38 @@ static void test_man_page(void **state) {
                         fail_row(i, "%s is not in crypto-pulse.conf(5)", o[i].path);
 }
 
+/* What a reload takes over, what it leaves, and whose the texts are afterwards. */
+static void test_reload(void **state) {
+        Config *config = NULL, *fresh = NULL;
+        char error[256];
+
+        (void) state;
+        assert_int_equal(config_new(&config), 0);
+        assert_int_equal(config_new(&fresh), 0);
+        assert_null(config_fixed_change(config, fresh));
+        assert_int_equal(config_set_text(fresh, config_option_find("coins"), "bitcoin,top:5", error,
+                                         sizeof(error)),
+                         0);
+        assert_int_equal(config_set_text(fresh, config_option_find("fetcher.fetch_interval_ms"),
+                                         "1234", error, sizeof(error)),
+                         0);
+        assert_null(config_fixed_change(config, fresh));
+        assert_int_equal(config_set_text(fresh, config_option_find("kafka.topic"), "other", error,
+                                         sizeof(error)),
+                         0);
+        assert_string_equal(config_fixed_change(config, fresh)->path, "kafka.topic");
+
+        config_swap_reloadable(config, fresh);
+        assert_string_equal(config->coins[1], "top:5");
+        assert_int_equal(config->fetch_interval_ms, 1234);
+        assert_string_equal(config->kafka_topic, "crypto-updates");
+        assert_string_equal(fresh->coins[0], "top:100");
+        assert_string_equal(fresh->kafka_topic, "other");
+        config_free(fresh);
+        assert_string_equal(config->coins[0], "bitcoin");
+        config_free(config);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_table),      cmocka_unit_test(test_known_variables),
@@ -403,7 +435,7 @@ int main(void) {
                 cmocka_unit_test(test_refused),    cmocka_unit_test(test_list_bound),
                 cmocka_unit_test(test_wrong_type), cmocka_unit_test(test_secrets),
                 cmocka_unit_test(test_top_n),      cmocka_unit_test(test_file),
-                cmocka_unit_test(test_man_page),
+                cmocka_unit_test(test_man_page),   cmocka_unit_test(test_reload),
         };
         return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
