@@ -4,7 +4,7 @@
 
 # What compiles and runs it, and what the tests need beside that.
 BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config libsystemd-dev libcurl4-openssl-dev
-        librdkafka-dev libpq-dev libhiredis-dev libwebsockets-dev libjansson-dev libconfig-dev
+        librdkafka-dev libpq-dev libhiredis-dev libwebsockets-dev libjansson-dev libconfig-dev zlib1g-dev
         libcmocka-dev"
 RUN_PACKAGES="ca-certificates postgresql redis-server kcat"
 CHECK_PACKAGES="python3-pytest python3-psycopg2 python3-redis python3-requests python3-websockets
