@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/episode.h"
 #include "io/daemon.h"
+#include "io/events.h"
 #include "io/http_server.h"
 #include "io/journal.h"
 #include "io/listen.h"
@@ -70,7 +71,8 @@ static void on_database(bool up, const char *reason, void *user) {
         int64_t duration_ms;
 
         if (!up && episode_fail(&api->database_down, clock_monotonic_ms()))
-                log_warning("PostgreSQL does not answer (%s); what the cache has goes on, other "
+                journal_log(LOG_WARNING, LOG_FIELDS(LOG_EVENT(DATABASE_UNREACHABLE)),
+                            "PostgreSQL does not answer (%s); what the cache has goes on, other "
                             "requests get 503.",
                             reason);
         if (up && episode_end(&api->database_down, clock_monotonic_ms(), &duration_ms))
@@ -86,7 +88,8 @@ static void on_cache(bool connected, const char *reason, void *user) {
         int64_t duration_ms;
 
         if (!connected && episode_fail(&api->cache_down, clock_monotonic_ms()))
-                log_warning("Redis is not there (%s); every answer comes from PostgreSQL.", reason);
+                journal_log(LOG_WARNING, LOG_FIELDS(LOG_EVENT(CACHE_UNREACHABLE)),
+                            "Redis is not there (%s); every answer comes from PostgreSQL.", reason);
         if (connected && episode_end(&api->cache_down, clock_monotonic_ms(), &duration_ms))
                 journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
                             "Redis is there again, after %" PRId64 " s.", duration_ms / 1000);

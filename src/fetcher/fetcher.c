@@ -9,6 +9,7 @@
 #include "config.h"
 #include "core/clock.h"
 #include "io/daemon.h"
+#include "io/events.h"
 #include "io/journal.h"
 
 #define FLUSH_TIMEOUT_MS 4000
@@ -43,7 +44,8 @@ static void tell_broker(Fetcher *f, bool up, const char *reason) {
 
         if (!up && episode_fail(&f->broker_down, now))
                 journal_log(LOG_WARNING,
-                            LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
+                            LOG_FIELDS(LOG_EVENT(BROKER_UNREACHABLE),
+                                       LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
                             "Kafka at %s cannot be used (%s), trying on; %zu updates wait in "
                             "memory, where %" PRId64 " have room.",
                             f->config->kafka_brokers, reason, kafka_producer_pending(f->producer),
@@ -209,7 +211,8 @@ static int64_t ms_until_due(Fetcher *f, size_t *ret_call) {
         size_t pending = kafka_producer_pending(f->producer);
         if (pending + MARKETS_PAGE_MAX > (size_t) f->config->kafka_buffer_messages) {
                 if (episode_fail(&f->buffer_full, now))
-                        log_warning("%zu updates wait for Kafka and no more fit into memory; "
+                        journal_log(LOG_WARNING, LOG_FIELDS(LOG_EVENT(BUFFER_FULL)),
+                                    "%zu updates wait for Kafka and no more fit into memory; "
                                     "polling pauses until it is back, nothing fetched is lost.",
                                     pending);
                 return -1;
@@ -220,24 +223,40 @@ static int64_t ms_until_due(Fetcher *f, size_t *ret_call) {
         return MAX_OF(due - now, INT64_C(0));
 }
 
+/* Once a month when nine tenths are gone; while nothing is left, as any spell of trouble. */
+static void tell_budget(Fetcher *f, bool exhausted) {
+        int64_t duration_ms, now = clock_monotonic_ms();
+        const Budget *b = &f->budget;
+        bool low = b->monthly_calls > 0 && b->used >= b->monthly_calls - b->monthly_calls / 10;
+
+        if (!exhausted && episode_end(&f->budget_used, now, &duration_ms))
+                log_info("A new month, a new budget: polling goes on, after %" PRId64 " s.",
+                         duration_ms / 1000);
+        if (exhausted ? episode_fail(&f->budget_used, now) : low && !f->budget_low)
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_EVENT(BUDGET_RUNNING_OUT),
+                                       LOG_NUMBER("CALLS_USED", b->used)),
+                            exhausted ? "All %" PRId64 " of the %" PRId64
+                                        " calls of this month's budget are used; the next one is "
+                                        "made next month. Raise coingecko.monthly_calls to go on."
+                                      : "%" PRId64 " of the %" PRId64
+                                        " calls of this month's budget are used; the rest is "
+                                        "spread over the days that are left.",
+                            b->used, b->monthly_calls);
+        f->budget_low = low;
+}
+
 /* The budget stretches the interval so that all calls of a round are paid for. */
 static void apply_budget(Fetcher *f) {
+        bool exhausted = budget_is_exhausted(&f->budget, clock_realtime_ms());
         int64_t spacing = budget_spacing_ms(&f->budget, clock_realtime_ms());
         int64_t interval = spacing * (int64_t) f->plan.n_calls;
 
         f->schedule.interval_ms = MAX_OF(f->config->fetch_interval_ms, interval);
-        if (!budget_is_exhausted(&f->budget, clock_realtime_ms())) {
-                int64_t duration_ms;
-                if (episode_end(&f->budget_used, clock_monotonic_ms(), &duration_ms))
-                        log_info("A new month, a new budget: polling goes on, after %" PRId64 " s.",
-                                 duration_ms / 1000);
-                return;
-        }
-        schedule_pause(&f->schedule, clock_monotonic_ms(), MIN_OF(spacing, INT64_C(60000)), 0);
-        if (episode_fail(&f->budget_used, clock_monotonic_ms()))
-                log_warning("This month's budget of %" PRId64 " calls is used up; the next call is "
-                            "made next month. Raise coingecko.monthly_calls to go on now.",
-                            f->budget.monthly_calls);
+        if (exhausted)
+                schedule_pause(&f->schedule, clock_monotonic_ms(), MIN_OF(spacing, INT64_C(60000)),
+                               0);
+        tell_budget(f, exhausted);
 }
 
 static void tell_status(Fetcher *f) {

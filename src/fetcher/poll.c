@@ -7,7 +7,11 @@
 
 #include "core/clock.h"
 #include "fetcher/fetcher_internal.h"
+#include "io/events.h"
 #include "io/journal.h"
+
+/* CoinGecko renews its prices every minute or faster. */
+#define STALE_MIN_MS 600000
 
 static uint32_t random_bits(void) {
         uint32_t bits = 0;
@@ -31,7 +35,8 @@ static void retry_later(Fetcher *f, size_t call, int http_status, const char *re
 
         if (episode_fail(&f->source_down, now))
                 journal_log(LOG_WARNING,
-                            LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", http_status),
+                            LOG_FIELDS(LOG_EVENT(SOURCE_UNREACHABLE),
+                                       LOG_NUMBER("HTTP_STATUS", http_status),
                                        LOG_TEXT("URL", f->plan.calls[call].target)),
                             "CoinGecko gives no usable answer (%s), trying again in %" PRId64
                             " ms.",
@@ -44,7 +49,8 @@ static void pause_for_limit(Fetcher *f, const HttpAnswer *answer, const char *re
 
         if (episode_fail(&f->rate_limited, now))
                 journal_log(LOG_WARNING,
-                            LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", answer->status),
+                            LOG_FIELDS(LOG_EVENT(RATE_LIMITED),
+                                       LOG_NUMBER("HTTP_STATUS", answer->status),
                                        LOG_NUMBER("DELAY_MS", delay)),
                             "CoinGecko limits the rate of calls (%s), waiting %" PRId64
                             " ms%s. A longer fetch_interval_ms or a key would help.",
@@ -57,7 +63,9 @@ static void pause_for_refusal(Fetcher *f, const HttpAnswer *answer, const char *
         int64_t delay = schedule_pause(&f->schedule, now, -1, random_bits());
 
         if (episode_fail(&f->key_refused, now))
-                journal_log(LOG_ERR, LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", answer->status)),
+                journal_log(LOG_ERR,
+                            LOG_FIELDS(LOG_EVENT(KEY_REFUSED),
+                                       LOG_NUMBER("HTTP_STATUS", answer->status)),
                             "CoinGecko refuses us (%s); check coingecko.api_key and "
                             "coingecko.plan. Trying again in %" PRId64 " ms.",
                             reason, delay);
@@ -118,6 +126,24 @@ static void tell_missing(Fetcher *f, const MarketsCall *call, const MarketsPage 
                             page->n_listed, call->n_wanted, first);
 }
 
+/* Answers come, but nothing in them is new: CoinGecko's own trouble. */
+static void tell_stale(Fetcher *f) {
+        int64_t newest_ms = publisher_newest_ms(f->publisher);
+        int64_t age_ms = clock_realtime_ms() - newest_ms;
+        int64_t limit_ms = MAX_OF((int64_t) STALE_MIN_MS, 3 * f->schedule.interval_ms);
+
+        if (newest_ms == 0)
+                return;
+        if (age_ms <= limit_ms)
+                tell_end(&f->source_stale, "CoinGecko renews its prices again");
+        else if (episode_fail(&f->source_stale, clock_monotonic_ms()))
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_EVENT(SOURCE_STALE), LOG_NUMBER("AGE_S", age_ms / 1000)),
+                            "CoinGecko answers, but its newest price is %" PRId64
+                            " s old; there is nothing new to publish.",
+                            age_ms / 1000);
+}
+
 static size_t publish_page(Fetcher *f, const MarketsCall *call, const MarketsPage *page) {
         size_t n_published = 0;
         size_t n = MIN_OF(page->n_updates, call->n_wanted);
@@ -160,6 +186,7 @@ static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
                     "%zu coins in %s, %zu of them renewed.", page.n_listed, call->currency, n);
         tell_skipped(f, &page);
         tell_missing(f, call, &page);
+        tell_stale(f);
         markets_page_done(&page);
         tell_end(&f->source_down, "CoinGecko answers again");
         tell_end(&f->rate_limited, "CoinGecko no longer limits us");

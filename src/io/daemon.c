@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "io/config_file.h"
+#include "io/events.h"
 #include "io/journal.h"
 
 typedef struct CommandLine {
@@ -73,12 +74,14 @@ static int load_checked(const char *path, const char *(*check)(const Config *con
 
         int r = config_load(path, &config, error, sizeof(error));
         if (r < 0) {
-                log_error("%s: %s", consequence, error);
+                journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CONFIGURATION_REJECTED)), "%s: %s",
+                            consequence, error);
                 return r;
         }
         const char *reason = check ? check(config) : NULL;
         if (reason) {
-                log_error("%s: %s.", consequence, reason);
+                journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CONFIGURATION_REJECTED)), "%s: %s.",
+                            consequence, reason);
                 return -EINVAL;
         }
         *ret = TAKE_PTR(config);

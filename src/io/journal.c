@@ -87,6 +87,8 @@ static void write_line(int priority, const LogField *fields, const char *message
                                      now.tv_nsec / 1000000, journal.identifier, (int) getpid(),
                                      priority_name(priority), message);
         for (const LogField *f = fields; f && f->name && n < sizeof(line) - 64; f++) {
+                if (strcmp(f->name, "MESSAGE_ID") == 0)
+                        continue; /* for journalctl -x, not for the eye */
                 if (f->text)
                         n += (size_t) snprintf(line + n, sizeof(line) - n, " %s=%s", f->name,
                                                f->text);

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/episode.h"
 #include "core/price_codec.h"
+#include "io/events.h"
 #include "io/journal.h"
 #include "io/kafka_consumer.h"
 
@@ -61,7 +62,8 @@ static void tell_state(Feed *f, const char *waits_for) {
 
         if (waits_for && episode_fail(&f->kafka_away, now_ms))
                 journal_log(LOG_WARNING,
-                            LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
+                            LOG_FIELDS(LOG_EVENT(BROKER_UNREACHABLE),
+                                       LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
                             "Waiting for %s (%s at %s): no new prices until it is there.",
                             waits_for, f->config->kafka_topic, f->config->kafka_brokers);
         if (!waits_for && episode_end(&f->kafka_away, now_ms, &duration_ms))

@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "core/episode.h"
+#include "io/events.h"
 #include "io/journal.h"
 #include "websocket/board.h"
 
@@ -116,7 +117,8 @@ static bool has_room(Hub *hub) {
                 return true;
         }
         if (episode_fail(&hub->full, now_ms))
-                log_warning("%zu clients are connected, as many as websocket.max_clients allows; "
+                journal_log(LOG_WARNING, LOG_FIELDS(LOG_EVENT(CLIENTS_REFUSED)),
+                            "%zu clients are connected, as many as websocket.max_clients allows; "
                             "others are refused.",
                             hub->n_clients);
         return false;

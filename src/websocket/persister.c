@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/episode.h"
 #include "core/price_codec.h"
+#include "io/events.h"
 #include "io/journal.h"
 #include "io/kafka_consumer.h"
 #include "websocket/rejects.h"
@@ -192,7 +193,8 @@ static int persist_next(Persister *p) {
 static void tell_away(Persister *p, const char *reason, uint32_t delay_ms) {
         if (!episode_fail(&p->away, clock_monotonic_ms()))
                 return;
-        log_warning("Prices cannot be persisted now (%s), retrying every %" PRIu32 " ms and "
+        journal_log(LOG_WARNING, LOG_FIELDS(LOG_EVENT(DATABASE_UNREACHABLE)),
+                    "Prices cannot be persisted now (%s), retrying every %" PRIu32 " ms and "
                     "slower; the broadcast goes on, and what is not yet written waits in Kafka.",
                     reason, delay_ms);
 }

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "io/events.h"
 #include "io/journal.h"
 
 void rejects_turn(Rejects *r, int64_t now_ms) {
@@ -27,7 +28,7 @@ void rejects_note(Rejects *r, const char *topic, int32_t partition, int64_t offs
         }
         r->in_window++;
         journal_log(LOG_WARNING,
-                    LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", topic),
+                    LOG_FIELDS(LOG_EVENT(POISON_MESSAGE), LOG_TEXT("KAFKA_TOPIC", topic),
                                LOG_NUMBER("KAFKA_PARTITION", partition),
                                LOG_NUMBER("KAFKA_OFFSET", offset)),
                     "Message at %s/%" PRId32 " offset %" PRId64 " is no price update (%s), "
