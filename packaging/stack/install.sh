@@ -37,9 +37,14 @@ step() {
         if [ $code -ne 0 ]; then
                 complain "$what failed"
                 show_log "$name"
+                ! grep -q -E "$NO_NETWORK" "$STACK_DIR/log/$name.log" ||
+                        complain "a server could not be reached: check the network (and http_proxy, if there is one), then try again"
         fi
         return $code
 }
+
+# As apt, npm and Maven say it.
+NO_NETWORK='Temporary failure resolving|Could not connect|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|Could not transfer|Unknown host|Failed to fetch'
 
 # Ends it before its time, as when Ctrl-C was pressed.
 end_step() {
@@ -69,7 +74,7 @@ ensure_packages() {
                 root=(sudo -n)
         fi
         step "Installing ${#missing[@]} Debian packages" apt apt_install "${missing[@]}" ||
-                die "install them yourself (apt-get install ${missing[*]}), or check the network"
+                die "install them yourself (apt-get install ${missing[*]}), then try again"
 }
 
 apt_install() {
@@ -119,7 +124,7 @@ ensure_node() {
         # shellcheck disable=SC2086 # names are words
         step "Fetching Node.js (the one here, $(node --version 2>&1), is too old)" node \
                 npm install --prefix "$STACK_DIR/node" --no-audit --no-fund $NODE_PACKAGES ||
-                die "Node.js 20.19 or newer could not be fetched from the npm registry: check the network, or install it and put it on PATH"
+                die "Node.js 20.19 or newer could not be fetched from the npm registry: try again, or install it and put it on PATH"
         hash -r
         node_fits || die "Node.js 20.19 or newer is needed, here is $(node --version 2>&1): install one and put it on PATH"
 }
