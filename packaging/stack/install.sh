@@ -115,7 +115,9 @@ node_fits() {
 # What npm has put under .stack comes first on PATH; its own cache stays there, too.
 use_own_node() {
         PATH=$STACK_DIR/node/node_modules/.bin:$PATH
-        export PATH npm_config_cache=$STACK_DIR/npm-cache npm_config_update_notifier=false
+        export PATH npm_config_cache=$STACK_DIR/npm-cache npm_config_update_notifier=false \
+                npm_config_prefer_offline=true npm_config_fetch_retry_mintimeout=1000 \
+                npm_config_fetch_retry_maxtimeout=5000
 }
 
 ensure_node() {

@@ -52,6 +52,7 @@ recall_ports() {
 
 start_services() {
         local name
+        rm -f "$STACK_DIR"/log/{sim,fetcher,websocket,api,postgres,redis,kafka}.log # of the last run
         say "Starting PostgreSQL, Redis and Kafka ..."
         for name in $SERVICES; do service_start "$name" || exit 1; done
         await PostgreSQL 60 postgres service_ready postgres || exit 1

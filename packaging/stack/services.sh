@@ -75,6 +75,8 @@ postgres_start() {
         bin=$(postgres_programs) || die "there is no PostgreSQL: apt-get install postgresql"
         [ "$(basename "$(dirname "$bin")")" = "$(<"$folder/db/PG_VERSION")" ] || [ ! -d /usr/lib/postgresql ] ||
                 die "$folder was made by PostgreSQL $(<"$folder/db/PG_VERSION"), here is $bin: remove that folder to begin anew"
+        # The checkout may have changed hands.
+        [ "$(id -u)" != 0 ] || [ "$(stat -c %U "$folder/db")" = postgres ] || chown -R postgres: "$folder"
         (cd / && spawn postgres "${as_owner[@]}" "$bin/postgres" -D /proc/self/fd/8 \
                 -p "$STACK_POSTGRES_PORT" -c listen_addresses=127.0.0.1 -c unix_socket_directories=. \
                 -c log_min_messages=warning -c max_connections=50) 8<"$folder/db"
