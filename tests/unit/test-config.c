@@ -354,40 +354,51 @@ static void test_file(void **state) {
         assert_int_equal(n_seen, n);
 }
 
-/* The entry of a man page that is being read, compared with the table when it ends. */
-static void check_entry(const char *path, const char *variable, const char *value, bool *seen) {
-        const Option *option = config_option_find(path);
+/* The entry of a man page that is being read. */
+typedef struct Entry {
+        char path[128], variable[128], value[256];
+        bool reloadable;
+} Entry;
+
+static void check_entry(const Entry *e, bool *seen) {
+        const Option *option = config_option_find(e->path);
+        size_t n;
+
         if (!option)
-                fail_msg("crypto-pulse.conf(5) has an unknown option %s", path);
+                fail_msg("crypto-pulse.conf(5) has an unknown option %s", e->path);
         _cleanup_free_ char *expected = documented_default(option);
-        if (strcmp(variable, option->environment) != 0 || strcmp(value, expected) != 0)
-                fail_msg("crypto-pulse.conf(5), %s: %s and \"%s\", not %s and \"%s\"", path,
-                         variable, value, option->environment, expected);
-        size_t n, i = (size_t) (option - config_options(&n));
+        if (strcmp(e->variable, option->environment) != 0 || strcmp(e->value, expected) != 0)
+                fail_msg("crypto-pulse.conf(5), %s: %s and \"%s\", not %s and \"%s\"", e->path,
+                         e->variable, e->value, option->environment, expected);
+        if (e->reloadable != option->reloadable)
+                fail_msg("crypto-pulse.conf(5), %s: is it taken over by a reload?", e->path);
+        size_t i = (size_t) (option - config_options(&n));
         if (seen[i])
-                fail_msg("crypto-pulse.conf(5) has %s twice", path);
+                fail_msg("crypto-pulse.conf(5) has %s twice", e->path);
         seen[i] = true;
 }
 
 static void test_man_page(void **state) {
-        char line[512], path[128] = "", variable[128] = "", value[256];
-        bool next_is_default = false, seen[200] = { false };
+        bool seen[200] = { false };
+        char line[512];
         size_t n;
+        const Option *o = config_options(&n);
+        Entry e = { .path = "" };
         FILE *f = open_source("etc/crypto-pulse.conf.5");
 
         (void) state;
-        const Option *o = config_options(&n);
         while (fgets(line, sizeof(line), f)) {
-                if (sscanf(line, ".It Cm %127s Bq Ev %127s", path, variable) == 2)
-                        continue;
-                if (strcmp(line, "Default: empty.\n") == 0) {
-                        check_entry(path, variable, "", seen);
-                } else if (strcmp(line, "Default:\n") == 0) {
-                        next_is_default = true;
-                } else if (next_is_default) {
-                        next_is_default = false;
-                        assert_int_equal(sscanf(line, ".Ql %255s .", value), 1);
-                        check_entry(path, variable, value, seen);
+                if (sscanf(line, ".It Cm %127s Bq Ev %127s", e.path, e.variable) == 2) {
+                        e.reloadable = false;
+                } else if (strcmp(line, "A reload takes it over.\n") == 0) {
+                        e.reloadable = true;
+                } else if (strncmp(line, "Default:", 8) == 0) {
+                        e.value[0] = '\0';
+                        if (strcmp(line, "Default: empty.\n") != 0) {
+                                assert_non_null(fgets(line, sizeof(line), f));
+                                assert_int_equal(sscanf(line, ".Ql %255s .", e.value), 1);
+                        }
+                        check_entry(&e, seen);
                 }
         }
         fclose(f);
