@@ -99,6 +99,52 @@ static void test_check(void **state) {
         check_result = NULL;
 }
 
+static void write_config(const char *path, const char *text) {
+        FILE *f = fopen(path, "we");
+        assert_non_null(f);
+        fputs(text, f);
+        assert_int_equal(fclose(f), 0);
+}
+
+/* A good file is taken over, as far as it can be; a bad one changes nothing. */
+static void test_reload(void **state) {
+        char path[] = "/tmp/test-daemon-XXXXXX";
+        int fd = mkstemp(path);
+        const char *const arguments[] = { "--config", path, NULL };
+        static char text[65536];
+        _cleanup_(config_freep) Config *config = NULL;
+        Config *fresh = NULL;
+
+        (void) state;
+        assert_true(fd >= 0);
+        close(fd);
+        write_config(path, "log_level = \"error\"; coins = [\"a\"]; kafka: { topic = \"x\"; };");
+        assert_int_equal(begin(arguments, &config, text), 0);
+
+        static const char *const bad[] = { "coins = [];", "coins = ", "api: { port = 70000; };" };
+        for (size_t i = 0; i < ELEMENTS(bad); i++) {
+                write_config(path, bad[i]);
+                assert_true(daemon_reload_begin(config, check, &fresh) < 0);
+                assert_null(fresh);
+        }
+        check_result = "the options contradict each other";
+        write_config(path, "");
+        assert_int_equal(daemon_reload_begin(config, check, &fresh), -EINVAL);
+        assert_null(fresh);
+        check_result = NULL;
+        unlink(path);
+        assert_true(daemon_reload_begin(config, check, &fresh) < 0);
+        assert_string_equal(config->coins[0], "a");
+
+        write_config(path,
+                     "log_level = \"error\"; coins = [\"b\", \"c\"]; kafka: { topic = \"y\"; };");
+        assert_int_equal(daemon_reload_begin(config, check, &fresh), 0);
+        daemon_reload_end(config, fresh);
+        assert_string_equal(config->coins[1], "c");
+        assert_string_equal(config->kafka_topic, "x"); /* waits for a restart */
+        unlink(path);
+}
+
 static void test_help(void **state) {
         static const char *const arguments[] = { "--help", NULL };
         static char text[65536];
@@ -144,9 +190,8 @@ static void test_signals(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_command_lines),
-                cmocka_unit_test(test_check),
-                cmocka_unit_test(test_help),
+                cmocka_unit_test(test_command_lines), cmocka_unit_test(test_check),
+                cmocka_unit_test(test_reload),        cmocka_unit_test(test_help),
                 cmocka_unit_test(test_signals),
         };
         return cmocka_run_group_tests_name("daemon", tests, NULL, NULL);

@@ -56,6 +56,22 @@ static void test_ready(void **state) {
         assert_string_equal(received(), "STOPPING=1\nSTATUS=Stopping.");
 }
 
+/* sd_notify(3) wants the time at which the reload began. */
+static void test_reload(void **state) {
+        long long began_us;
+        Notify n;
+
+        (void) state;
+        notify_init(&n);
+        notify_ready(&n, "Ready.");
+        assert_string_equal(received(), "READY=1\nSTATUS=Ready.");
+        notify_reloading(&n);
+        assert_int_equal(sscanf(received(), "RELOADING=1\nMONOTONIC_USEC=%lld", &began_us), 1);
+        assert_in_range(clock_monotonic_ms() - began_us / 1000, 0, 5000);
+        notify_reloaded(&n);
+        assert_string_equal(received(), "READY=1");
+}
+
 /* The first at once, the same never twice, another at most once a second. */
 static void test_status(void **state) {
         Notify n;
@@ -153,8 +169,9 @@ static void test_without_manager(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_ready),    TEST(test_status),      TEST(test_long_status),
-                TEST(test_watchdog), TEST(test_no_watchdog), TEST(test_without_manager),
+                TEST(test_ready),           TEST(test_reload),   TEST(test_status),
+                TEST(test_long_status),     TEST(test_watchdog), TEST(test_no_watchdog),
+                TEST(test_without_manager),
         };
         return cmocka_run_group_tests_name("notify", tests, NULL, NULL);
 }
