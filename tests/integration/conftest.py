@@ -5,7 +5,8 @@ site    (module)   an unused database, topic, consumer group and cache in it, fr
                    the environment that makes a daemon use them
 daemon  (function) daemon("api", CACHE_TTL_MS=0) starts a daemon on the site; after the test it
                    must end with status 0 and without a sanitizer's report
-sim     (function) a coingecko-sim that the site's fetcher asks
+sim     (function) sim("--coins", 50) starts the coingecko-sim that the site's fetcher asks, and
+                   returns what controls it
 
 Run with Debian's python3; CRYPTO_PULSE_BUILD names the build folder (default .stack/build).
 """
@@ -17,7 +18,7 @@ import pytest
 import redis as redis_client
 
 from stack import SOURCE, USER, Stack, free_ports
-from stack_clients import Database, Topic, WebSocketClient
+from stack_clients import Database, Simulator, Topic, WebSocketClient
 from stack_daemon import Daemon
 
 
@@ -128,3 +129,12 @@ def daemon_fixture(stack, site, tmp_path):
         except AssertionError as problem:
             problems.append(str(problem))
     assert not problems, "\n\n".join(problems)
+
+
+@pytest.fixture(name="sim")
+def sim_fixture(site, daemon):
+    def start(*arguments):
+        daemon("sim", "--port", site.sim_port, *arguments).wait_log(str(site.sim_port))
+        return Simulator(site.sim_port)
+
+    return start

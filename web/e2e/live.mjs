@@ -2,10 +2,10 @@
 //
 //   DASHBOARD_URL=http://localhost:3000 node e2e/live.mjs COIN [EXPECTED_TEXT]
 //
-// Waits until the page says that it is live, reads the coin's price in the table, waits until that
-// text changes (to EXPECTED_TEXT, if given; it may already be there), opens the coin and looks for
-// its chart. Prints what it saw as one JSON object; exits with 0 if all of it was as it should be,
-// with 1 and an "error" if not.
+// Waits until the page says that it is live, reads the coin's price in the table, says it on
+// standard error, waits until that text changes (to EXPECTED_TEXT, if given; it may already be
+// there), opens the coin and looks for its chart. Prints what it saw as one JSON object; exits with
+// 0 if all of it was as it should be, with 1 and an "error" if not.
 //
 //   CHROMIUM      the browser (default /usr/bin/chromium)
 //   SCREENSHOT    a file to write a picture of the opened coin to
@@ -57,6 +57,7 @@ async function waitForPrice(page, options, seen) {
   const price = page.getByTestId(`price-${options.coin}`);
   await price.waitFor();
   seen.priceBefore = await price.textContent();
+  console.error(`sees ${seen.priceBefore}`);
   await page.waitForFunction(
     ([id, before, expected]) => {
       const text = document.querySelector(`[data-testid="${id}"]`)?.textContent;
