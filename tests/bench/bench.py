@@ -97,25 +97,27 @@ class FrameTimes(threading.Thread):
 class KafkaTimes(threading.Thread):
     """The baseline: when the same messages are at a plain consumer of the topic."""
 
-    def __init__(self, broker, topic):
+    def __init__(self, topic):
         super().__init__(daemon=True)
         self.messages = []  # (ns, value)
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
         self._consumer = confluent_kafka.Consumer({
-            "bootstrap.servers": broker, "group.id": "bench", "auto.offset.reset": "latest",
-            "enable.auto.commit": False, "fetch.wait.max.ms": 100})
-        self._consumer.subscribe([topic])
+            "bootstrap.servers": topic.broker, "group.id": "bench", "enable.auto.commit": False,
+            "fetch.wait.max.ms": 100})
+        self._consumer.assign([
+            confluent_kafka.TopicPartition(topic.name, partition, confluent_kafka.OFFSET_END)
+            for partition in range(topic.partitions())])
         self.start()
 
     def run(self):
-        while not self._stop.is_set():
+        while not self._stopping.is_set():
             batch = self._consumer.consume(1000, 0.05)
             now = time.monotonic_ns()
             self.messages += [(now, m.value()) for m in batch if not m.error()]
         self._consumer.close()
 
     def stop(self):
-        self._stop.set()
+        self._stopping.set()
         self.join()
 
 
@@ -151,7 +153,8 @@ def measure_latency(start, site):
     websocket.wait_ready()
     fetcher = start("fetcher", TRACKED_COIN_IDS=f"top:{COINS}", FETCH_INTERVAL_MS=100)
     fetcher.wait_ready()
-    kafka = KafkaTimes(site.stack.kafka_broker, site.topic.name)
+    wait_until(lambda: fetcher.log.count("coins in usd") > 50, what="the first rounds")
+    kafka = KafkaTimes(site.topic)
     client = FrameTimes(site.websocket_port)
     time.sleep((ROUNDS + 4) * RENEW_MS / 1000)  # the measurement itself
     client.stop()
