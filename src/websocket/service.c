@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -88,6 +89,8 @@ static void tell_ready(Service *s) {
 
         if (s->notify.ready)
                 return;
+        /* Reading the topic's tail took megabytes that nothing needs any more. */
+        malloc_trim(0);
         log_info("Ready: %zu prices known.", state.prices);
         notify_ready(&s->notify, "%zu prices known.", state.prices);
 }
