@@ -28,15 +28,17 @@ static void on_kafka_log(int priority, const char *text, void *user) {
 
 static void on_failure(int error, const char *reason, void *user) {
         Fetcher *f = user;
+        const char *consequence = "an update is lost";
 
-        if (error == -ECONNABORTED)
+        if (error == -ECONNRESET)
+                consequence = "starting the producer anew and sending again what waits";
+        if (error == -ECONNABORTED) {
+                consequence = "the producer can do nothing more";
                 f->fatal = error;
+        }
         journal_log(error == -ECONNRESET ? LOG_WARNING : LOG_ERR,
                     LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic)),
-                    error == -ECONNRESET ? "The Kafka producer starts anew (%s), sending again "
-                                           "what waits."
-                                         : "Kafka refused an update for good (%s).",
-                    reason);
+                    "Kafka refused an update for good (%s), %s.", reason, consequence);
 }
 
 static void tell_broker(Fetcher *f, bool up, const char *reason) {
