@@ -33,4 +33,4 @@ bool http_header_is(struct lws *wsi, enum lws_token_indexes token, const char *v
 /* The declared length of the body: 0 if there is none; -EBADMSG: malformed; -ENODATA: there is
  * one, but its length is not declared. */
 int64_t http_body_length(struct lws *wsi);
-bool http_headers_too_large(struct lws *wsi);
+bool http_headers_too_large(struct lws *wsi, const HttpRequest *r);

@@ -246,9 +246,16 @@ int64_t http_body_length(struct lws *wsi) {
         return digits > 0 && digits < 18 && !text[digits] ? atoll(text) : -EBADMSG;
 }
 
-bool http_headers_too_large(struct lws *wsi) {
-        for (int i = 0; i < WSI_TOKEN_COUNT; i++)
-                if (lws_hdr_total_length(wsi, (enum lws_token_indexes) i) >= WEB_HEADER_MAX)
+/* libwebsockets has cut off whatever is as long as this. Only those that clients make long. */
+bool http_headers_too_large(struct lws *wsi, const HttpRequest *r) {
+        static const enum lws_token_indexes tokens[] = {
+                WSI_TOKEN_HTTP_URI_ARGS,      WSI_TOKEN_HTTP_COOKIE,        WSI_TOKEN_HTTP_REFERER,
+                WSI_TOKEN_HTTP_USER_AGENT,    WSI_TOKEN_HTTP_AUTHORIZATION, WSI_TOKEN_HTTP_ACCEPT,
+                WSI_TOKEN_HTTP_IF_NONE_MATCH,
+        };
+
+        for (size_t i = 0; i < ELEMENTS(tokens); i++)
+                if (lws_hdr_total_length(wsi, tokens[i]) >= WEB_HEADER_MAX)
                         return true;
-        return false;
+        return strlen(r->path) >= WEB_HEADER_MAX;
 }

@@ -25,7 +25,8 @@ typedef struct HttpConn {
         struct HttpConn *next, *prev;
         HttpRequest *request; /* not yet ended, or NULL */
         uint64_t number;
-        uint64_t bytes_read; /* when the last request was complete; only if bodies are allowed */
+        size_t body_expected; /* as the request declared it */
+        uint64_t bytes_read;  /* when the last request was complete; only if bodies are allowed */
         size_t refused_bytes;
         /* An answer that is not all with the kernel yet; drain is NULL otherwise. */
         Buffer rest;
@@ -365,7 +366,7 @@ static bool conn_is_pipelined(HttpConn *conn) {
 static bool conn_is_last(const HttpConn *conn, int64_t length) {
         const char *method = conn->request->method;
 
-        if (http_headers_too_large(conn->web.wsi))
+        if (http_headers_too_large(conn->web.wsi, conn->request))
                 return false;
         if (!conn->server->bodies && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
                 return length > 0 || length == -ENODATA || method[0] == 'P';
@@ -373,9 +374,18 @@ static bool conn_is_last(const HttpConn *conn, int64_t length) {
                lws_hdr_total_length(conn->web.wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0;
 }
 
+/* libwebsockets goes on to read a body once this returns 0, into the loop above if the request was
+ * pipelined: so it never does, even if the handler wants to answer later. */
+static int conn_dispatch_last(HttpConn *conn) {
+        conn->close_after = true;
+        (void) conn_dispatch(conn);
+        conn_drop_request(conn);
+        return -1;
+}
+
 /* The status to refuse a request with, for its head; 0: it is fine. */
 static int conn_check(HttpConn *conn, int64_t length, bool pipelined) {
-        if (http_headers_too_large(conn->web.wsi))
+        if (http_headers_too_large(conn->web.wsi, conn->request))
                 return 431;
         if (length == -ENODATA)
                 return 411;
@@ -407,24 +417,32 @@ static int conn_begin(HttpConn *conn, const char *path, size_t path_length) {
         conn->request->conn = conn;
         conn->request->connection = conn->number;
         length = http_body_length(conn->web.wsi);
-        if (conn_is_last(conn, length)) {
-                conn->close_after = true;
-                return conn_dispatch(conn);
-        }
+        if (conn_is_last(conn, length))
+                return conn_dispatch_last(conn);
         status = conn_check(conn, length, pipelined);
         if (status != 0)
                 return conn_refuse(conn, status, !pipelined && length <= REFUSED_BODY_MAX);
+        conn->body_expected = (size_t) length;
         return length == 0 ? conn_dispatch(conn) : conn_go_on(conn);
 }
 
 static int conn_body(HttpConn *conn, const void *bytes, size_t length) {
+        size_t take;
+
         if (conn->refusing) {
                 conn->refused_bytes += length;
                 return conn->refused_bytes > REFUSED_BODY_MAX ? -1 : 0;
         }
         if (!conn->request || conn->request->dispatched || length == 0)
                 return 0;
-        return buffer_append(&conn->request->body, bytes, length) < 0 ? -1 : 0;
+        take = MIN_OF(length, conn->body_expected - conn->request->body.length);
+        if (buffer_append(&conn->request->body, bytes, take) < 0)
+                return -1;
+        if (take == length)
+                return 0;
+        /* libwebsockets 4.3 takes what follows the body for a part of it, and waits for ever. */
+        conn->close_after = true;
+        return conn_dispatch(conn);
 }
 
 static int conn_body_complete(HttpConn *conn) {

@@ -4,7 +4,9 @@
  * here: 400, 411 (a chunked body), 413 (also any body of a GET or HEAD, unless
  * http_server_allow_bodies() was called; other methods' bodies are then passed over), 431;
  * what libwebsockets refuses itself (an unknown method, a bad escape) gets its 403 or is dropped.
- * Requests of one connection are handled one after the other, pipelined or not.
+ * Requests of one connection are handled one after the other, pipelined or not. A request other
+ * than GET or HEAD can only be answered at once, unless bodies are allowed and it has a
+ * Content-Length: later its connection is gone.
  *
  * Ownership: the handler gets a request and must end it exactly once, with
  * http_request_respond() or http_request_reset(), now or from a later event of the same loop.

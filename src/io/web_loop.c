@@ -12,8 +12,9 @@
 #include "io/ws_server.h"
 
 #define WAKE_HANDLERS_MAX 8
-/* Requests beyond this are cut off by libwebsockets without an answer. */
-#define HEADERS_MAX_BYTES 65536
+/* Requests beyond this are cut off by libwebsockets without an answer. (4.3 takes no more than an
+ * unsigned short, and reads 65536 as 0.) */
+#define HEADERS_MAX_BYTES 61440
 #define READ_BUFFER_BYTES 32768
 /* A client that says nothing for so long, in the middle of a request or between two, is dropped. */
 #define REQUEST_TIMEOUT_S 20
