@@ -27,3 +27,13 @@ AC_DEFUN([CP_REPORT_MISSING], [
   Debian: apt-get install$cp_missing_debian
   Fedora: dnf install$cp_missing_fedora])])
 ])
+
+# CP_UNIT_LINES(N): what a line that begins with @sinceN@ or @beforeN@ in the .in file of a unit
+# becomes, by the version of systemd: itself, or nothing.
+AC_DEFUN([CP_UNIT_LINES], [
+        PKG_CHECK_EXISTS([libsystemd >= $1],
+                [UNIT_SINCE_$1=; UNIT_BEFORE_$1=@drop@],
+                [UNIT_SINCE_$1=@drop@; UNIT_BEFORE_$1=])
+        AC_SUBST([UNIT_SINCE_$1])
+        AC_SUBST([UNIT_BEFORE_$1])
+])
