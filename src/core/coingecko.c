@@ -77,10 +77,12 @@ static int read_array(const json_t *array, const char *currency, int64_t now_ms,
         for (size_t i = 0; i < page.n_listed; i++) {
                 PriceUpdate u = { .market_cap_rank = 0 };
                 const char *reason = read_coin(json_array_get(array, i), currency, now_ms, &u);
-                if (reason)
+                if (reason) {
                         note_skipped(&page, &u, reason);
-                else
+                        page.updates[page.n_listed - page.n_skipped] = u;
+                } else {
                         page.updates[page.n_updates++] = u;
+                }
         }
         *ret = page;
         return 0;

@@ -7,7 +7,9 @@
 #include "core/price_update.h"
 
 typedef struct MarketsPage {
-        PriceUpdate *updates; /* the good ones, in the answer's order */
+        /* The good ones, in the answer's order; behind them, up to n_listed, the skipped ones, of
+         * which only the id (or "") means anything. */
+        PriceUpdate *updates;
         size_t n_updates;
         size_t n_listed;  /* elements in the answer's array */
         size_t n_skipped; /* n_listed - n_updates: null price, no timestamp, out of range, ... */

@@ -11,11 +11,19 @@
 #define MARKETS_TARGET_MAX 6000
 #define MARKETS_PAGE_MAX 250 /* per_page, https://docs.coingecko.com/reference/coins-markets */
 
+/* What was wrong with a call's last answer; kept by fetcher_poll(). */
+enum {
+        TROUBLE_NO_ANSWER = 1 << 0,
+        TROUBLE_BAD_COINS = 1 << 1,
+        TROUBLE_MISSING_COINS = 1 << 2,
+};
+
 typedef struct MarketsCall {
         char *target; /* at most MARKETS_TARGET_MAX bytes: "/coins/markets?vs_currency=usd&..." */
         const char *currency; /* borrowed from the configuration */
         size_t n_wanted;      /* how many coins of the answer are wanted, from its beginning */
         char **ids;           /* the ids that were asked for, borrowed; NULL: by market cap */
+        unsigned int troubles;
 } MarketsCall;
 
 typedef struct CallPlan {

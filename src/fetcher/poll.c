@@ -27,12 +27,26 @@ static void tell_end(Episode *e, const char *what) {
                             "%s, after %" PRId64 " s.", what, duration_ms / 1000);
 }
 
+/* Several calls can be in the same trouble: it lasts as long as one of them is. True if it goes
+ * on. */
+static bool note_trouble(Fetcher *f, MarketsCall *call, unsigned int trouble, bool has_it) {
+        if (has_it)
+                call->troubles |= trouble;
+        else
+                call->troubles &= ~trouble;
+        for (size_t i = 0; i < f->plan.n_calls; i++)
+                if (f->plan.calls[i].troubles & trouble)
+                        return true;
+        return false;
+}
+
 /* ---- failures -------------------------------------------------------------------------------- */
 
 static void retry_later(Fetcher *f, size_t call, int http_status, const char *reason) {
         int64_t now = clock_monotonic_ms();
         int64_t delay = schedule_failed(&f->schedule, call, now, random_bits());
 
+        note_trouble(f, &f->plan.calls[call], TROUBLE_NO_ANSWER, true);
         if (episode_fail(&f->source_down, now))
                 journal_log(LOG_WARNING,
                             LOG_FIELDS(LOG_EVENT(SOURCE_UNREACHABLE),
@@ -87,12 +101,10 @@ static void handle_refusal(Fetcher *f, size_t call, const HttpAnswer *answer) {
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static void tell_skipped(Fetcher *f, const MarketsPage *page) {
-        if (page->n_skipped == 0) {
+static void tell_skipped(Fetcher *f, MarketsCall *call, const MarketsPage *page) {
+        if (!note_trouble(f, call, TROUBLE_BAD_COINS, page->n_skipped > 0))
                 tell_end(&f->bad_coins, "All coins of the answers can be used again");
-                return;
-        }
-        if (episode_fail(&f->bad_coins, clock_monotonic_ms()))
+        if (page->n_skipped > 0 && episode_fail(&f->bad_coins, clock_monotonic_ms()))
                 journal_log(LOG_INFO, LOG_FIELDS(LOG_TEXT("COIN_ID", page->skipped_coin_id)),
                             "%zu of %zu coins in an answer have no usable price, passing over "
                             "them; the first is %s: %s.",
@@ -102,14 +114,14 @@ static void tell_skipped(Fetcher *f, const MarketsPage *page) {
 }
 
 static bool page_has(const MarketsPage *page, const char *id) {
-        for (size_t i = 0; i < page->n_updates; i++)
+        for (size_t i = 0; i < page->n_listed; i++)
                 if (strcmp(page->updates[i].coin_id, id) == 0)
                         return true;
         return false;
 }
 
 /* CoinGecko leaves out ids that it does not know without a word; a typing error shows here. */
-static void tell_missing(Fetcher *f, const MarketsCall *call, const MarketsPage *page) {
+static void tell_missing(Fetcher *f, MarketsCall *call, const MarketsPage *page) {
         const char *first = NULL;
 
         if (!call->ids)
@@ -117,9 +129,9 @@ static void tell_missing(Fetcher *f, const MarketsCall *call, const MarketsPage 
         for (size_t i = 0; i < call->n_wanted && !first && page->n_listed < call->n_wanted; i++)
                 if (!page_has(page, call->ids[i]))
                         first = call->ids[i];
-        if (!first)
+        if (!note_trouble(f, call, TROUBLE_MISSING_COINS, first))
                 tell_end(&f->missing_coins, "CoinGecko lists all coins that were asked for again");
-        else if (episode_fail(&f->missing_coins, clock_monotonic_ms()))
+        if (first && episode_fail(&f->missing_coins, clock_monotonic_ms()))
                 journal_log(LOG_WARNING, LOG_FIELDS(LOG_TEXT("COIN_ID", first)),
                             "CoinGecko lists only %zu of %zu coins that were asked for; %s is "
                             "missing. Is it the coin's API id?",
@@ -162,7 +174,7 @@ static size_t publish_page(Fetcher *f, const MarketsCall *call, const MarketsPag
 }
 
 static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
-        const MarketsCall *call = &f->plan.calls[i];
+        MarketsCall *call = &f->plan.calls[i];
         MarketsPage page;
         char text[200], reason[256];
 
@@ -184,11 +196,12 @@ static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
                     LOG_FIELDS(LOG_NUMBER("RECEIVED_AT_NS", answer->received_at_ns),
                                LOG_NUMBER("DURATION_MS", answer->duration_ms)),
                     "%zu coins in %s, %zu of them renewed.", page.n_listed, call->currency, n);
-        tell_skipped(f, &page);
+        tell_skipped(f, call, &page);
         tell_missing(f, call, &page);
         tell_stale(f);
         markets_page_done(&page);
-        tell_end(&f->source_down, "CoinGecko answers again");
+        if (!note_trouble(f, call, TROUBLE_NO_ANSWER, false))
+                tell_end(&f->source_down, "CoinGecko answers again");
         tell_end(&f->rate_limited, "CoinGecko no longer limits us");
         tell_end(&f->key_refused, "CoinGecko accepts us again");
 }
