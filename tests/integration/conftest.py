@@ -7,6 +7,7 @@ daemon  (function) daemon("api", CACHE_TTL_MS=0) starts a daemon on the site; af
                    must end with status 0 and without a sanitizer's report
 sim     (function) sim("--coins", 50) starts the coingecko-sim that the site's fetcher asks, and
                    returns what controls it
+tail    (function) tail("topic") reads a topic, by default the site's
 
 Run with Debian's python3; CRYPTO_PULSE_BUILD names the build folder (default .stack/build).
 """
@@ -17,8 +18,9 @@ import subprocess
 import pytest
 import redis as redis_client
 
+from market_client import Sim, TopicTail
 from stack import SOURCE, USER, Stack, free_ports
-from stack_clients import Database, Simulator, Topic, WebSocketClient
+from stack_clients import Database, Topic, WebSocketClient
 from stack_daemon import Daemon
 
 
@@ -133,8 +135,22 @@ def daemon_fixture(stack, site, tmp_path):
 
 @pytest.fixture(name="sim")
 def sim_fixture(site, daemon):
-    def start(*arguments):
-        daemon("sim", "--port", site.sim_port, *arguments).wait_log(str(site.sim_port))
-        return Simulator(site.sim_port)
-
+    """sim(*arguments, port=another): prices stand still unless --renew-ms is among them."""
+    def start(*arguments, port=site.sim_port):
+        process = daemon("sim", "--port", port, "--renew-ms", 86400000, *arguments)
+        process.wait_ready()
+        return Sim(process, port)
     return start
+
+
+@pytest.fixture(name="tail")
+def tail_fixture(site):
+    tails = []
+
+    def start(topic=site.name):
+        tails.append(TopicTail(site.stack.kafka_broker, topic))
+        return tails[-1]
+
+    yield start
+    for one in tails:
+        one.close()

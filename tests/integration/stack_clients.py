@@ -8,7 +8,6 @@ import time
 import confluent_kafka
 import confluent_kafka.admin
 import psycopg2
-import requests
 import websockets
 
 
@@ -207,34 +206,3 @@ class WebSocketClient:
         if self._socket and not self.error:
             asyncio.run_coroutine_threadsafe(self._socket.close(), self._loop).result(10)
         self._thread.join(10)
-
-
-class Simulator:
-    """What a running coingecko-sim is told and asked, beside the API that it serves."""
-
-    def __init__(self, port):
-        self.url = f"http://127.0.0.1:{port}/sim/"
-
-    def set_prices(self, **prices):
-        """From now on, until reset(): set_prices(bitcoin={"usd": 43210.12})."""
-        self._ask("POST", "prices", prices)
-
-    def add_fault(self, **fault):
-        """See coingecko-sim(1) for what can go wrong."""
-        self._ask("POST", "faults", fault)
-
-    def clear_faults(self):
-        self._ask("DELETE", "faults")
-
-    def reset(self):
-        """Prices, faults and the log as at its start."""
-        self._ask("POST", "reset", {})
-
-    def calls(self):
-        """What it was asked, as GET /sim/log says it."""
-        return self._ask("GET", "log")
-
-    def _ask(self, method, what, body=None):
-        answer = requests.request(method, self.url + what, json=body, timeout=10)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
