@@ -155,6 +155,8 @@ static void close_client(KafkaProducer *p) {
         p->rk = NULL;
 }
 
+static void care_for_topic(KafkaProducer *p);
+
 int kafka_producer_new(KafkaProducer **ret, const KafkaOptions *options,
                        const KafkaTopicOptions *topic, int64_t buffer_messages,
                        const KafkaProducerEvents *events, char *error, size_t error_size) {
@@ -174,7 +176,8 @@ int kafka_producer_new(KafkaProducer **ret, const KafkaOptions *options,
         int r = open_client(p, error, error_size);
         if (r < 0)
                 return r;
-        kafka_producer_dispatch(p); /* asks for the topic */
+        /* Not with kafka_producer_dispatch(): the caller's handlers have no producer yet. */
+        care_for_topic(p);
         *ret = TAKE_PTR(p);
         return 0;
 }
