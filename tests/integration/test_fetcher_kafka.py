@@ -1,0 +1,119 @@
+"""The fetcher when Kafka goes away: whatever was fetched arrives, in order, once."""
+
+import re
+
+import confluent_kafka.admin
+import pytest
+
+from market_client import renewed
+from stack_clients import wait_until
+
+
+@pytest.fixture(name="start")
+def start_fixture(site, daemon, request):
+    def start(**variables):
+        return daemon("fetcher", **{"KAFKA_TOPIC": start.topic, "FETCH_INTERVAL_MS": 100,
+                                    "TRACKED_COIN_IDS": "top:20", **variables})
+
+    start.topic = site.name + "-" + "".join(c if c.isalnum() else "-" for c in request.node.name)
+    return start
+
+
+class Ticker:
+    """Gives bitcoin one price after the other, each of which the fetcher has surely seen."""
+
+    def __init__(self, market, first=30000):
+        self.market = market
+        self.prices = []
+        self.next = first
+
+    def tick(self, times):
+        for _ in range(times):
+            self.market.set_prices(bitcoin={"usd": self.next})
+            self.prices.append(str(self.next))
+            self.next += 1
+            self.market.wait_poll()
+
+    def assert_all_in(self, tail, timeout=60):
+        last = self.prices[-1]
+        tail.wait(lambda t: last in t.prices("bitcoin"), timeout, f"the price {last}")
+        assert [p for p in tail.prices("bitcoin") if p in self.prices] == self.prices
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_the_broker_goes_and_comes_back(stack, sim, start, tail, how):
+    ticker = Ticker(sim())
+    fetcher = start()
+    got = tail(start.topic)
+    got.wait_count(20)
+    ticker.tick(3)
+    getattr(stack.kafka, how)()
+    ticker.tick(5)
+    fetcher.wait_log("Kafka at .* cannot be used .*trying on; ")
+    stack.kafka.start()
+    ticker.tick(3)
+    ticker.assert_all_in(got)
+    fetcher.wait_log("Kafka takes updates again")
+    fetcher.terminate()
+    assert "every fetched update was delivered" in fetcher.log
+    assert fetcher.log.count("cannot be used") == 1
+    # Each message once, although some were sent again.
+    assert len(got.messages) == 20 + len(ticker.prices) == renewed(fetcher)
+
+
+def test_no_broker_at_the_beginning_and_a_full_buffer(stack, sim, start, tail):
+    """Fetched prices wait in memory up to the bound; then polling pauses until there is room."""
+    stack.kafka.stop()
+    market = sim("--coins", 250, "--renew-ms", 50)
+    fetcher = start(TRACKED_COIN_IDS="top:250", KAFKA_BUFFER_MESSAGES=1000)
+    fetcher.wait_ready()  # prices are fetched even so
+    fetcher.wait_status("Waiting for Kafka at")
+    fetcher.wait_log(r"updates wait for Kafka and no more fit into memory; polling pauses")
+    waiting = renewed(fetcher)
+    assert 750 < waiting <= 1000
+    calls = len(market.calls())
+    fetcher.wait_status(rf"Waiting for Kafka at \S+; {waiting} updates wait in memory")
+    assert len(market.calls()) == calls == len(re.findall(r"coins in usd", fetcher.log))
+    stack.kafka.start()
+    fetcher.wait_log("There is room for updates again")
+    market.wait_calls(calls + 5)
+    fetcher.terminate()
+    got = tail(start.topic)
+    got.wait_count(renewed(fetcher))
+    assert len(got.messages) == renewed(fetcher)
+    for coin in {key for key, _, _ in got.messages}:
+        timestamps = [u["timestamp"] for key, u in got.updates if key == coin]
+        assert timestamps == sorted(set(timestamps))
+
+
+def test_the_topic_is_deleted_in_the_middle(site, sim, start, tail):
+    """It is made again, and what is fetched from then on is in it."""
+    market = sim()
+    fetcher = start(KAFKA_PARTITIONS=2)
+    got = tail(start.topic)
+    got.wait_count(20)
+    got.close()
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": site.stack.kafka_broker})
+    admin.delete_topics([start.topic])[start.topic].result(30)
+    wait_until(lambda: start.topic not in admin.list_topics(timeout=10).topics)
+    ticker = Ticker(market)
+    ticker.tick(3)
+    wait_until(lambda: start.topic in admin.list_topics(timeout=10).topics, timeout=60,
+               what="the topic")
+    ticker.tick(2)
+    ticker.assert_all_in(tail(start.topic))
+    assert fetcher.running
+    partitions = admin.list_topics(start.topic, timeout=10).topics[start.topic].partitions
+    assert len(partitions) == 2
+
+
+def test_sigterm_while_kafka_is_away_tells_what_is_lost(stack, sim, start):
+    market = sim()
+    fetcher = start()
+    fetcher.wait_ready()
+    wait_until(lambda: renewed(fetcher) == 20)
+    stack.kafka.stop()
+    market.set_prices(bitcoin={"usd": 12345})
+    wait_until(lambda: renewed(fetcher) == 21)
+    fetcher.terminate(15)
+    assert "1 fetched updates were not delivered" in fetcher.log
