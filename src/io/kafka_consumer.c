@@ -10,7 +10,7 @@
 
 #define BATCH_MAX_BYTES (4 * 1024 * 1024)
 #define TOPIC_CHECK_MS 500 /* while it is missing or the broker is away */
-#define NEW_PARTITIONS_CHECK_MS 30000
+#define NEW_PARTITIONS_CHECK_MS 10000
 #define REQUEST_TIMEOUT_MS 500
 #define CLOSE_TIMEOUT_MS 1500
 #define POSITION_UNKNOWN INT64_C(-1)

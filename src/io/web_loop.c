@@ -235,18 +235,27 @@ void web_loop_stop(WebLoop *loop) {
         lws_cancel_service(loop->context);
 }
 
+typedef struct Settling {
+        WebLoop *loop;
+        bool late;
+} Settling;
+
+/* libwebsockets looks at its timers before it waits, so the wait has to be cut short. */
 static void settle_timeout(void *user) {
-        *(bool *) user = true;
+        Settling *settling = user;
+
+        settling->late = true;
+        lws_cancel_service(settling->loop->context);
 }
 
 void web_loop_settle(WebLoop *loop, bool (*done)(void *user), void *user, int64_t max_ms) {
         _cleanup_(web_timer_freep) WebTimer *timer = NULL;
-        bool late = false;
+        Settling settling = { .loop = loop };
 
-        if (loop->in_service || web_timer_new(&timer, loop, settle_timeout, &late) < 0)
+        if (loop->in_service || web_timer_new(&timer, loop, settle_timeout, &settling) < 0)
                 return;
         web_timer_set(timer, max_ms);
-        while (!late && !done(user))
+        while (!settling.late && !done(user))
                 if (loop_turn(loop) < 0)
                         return;
 }

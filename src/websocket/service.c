@@ -22,8 +22,9 @@
 #include "websocket/persister.h"
 
 #define TURN_MS 250
-/* A thread that takes no turn for so long hangs: longer than the longest wait for PostgreSQL. */
-#define ALIVE_LIMIT_MS 30000
+/* A thread that takes no turn for so long hangs: longer than PostgreSQL or a name server that does
+ * not answer can hold one up. */
+#define ALIVE_LIMIT_MS 60000
 /* Stopping: when a PostgreSQL that does not answer is given up, and when everything is. */
 #define CANCEL_AFTER_MS 2000
 #define STOP_MAX_MS 4500

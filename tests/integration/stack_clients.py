@@ -42,6 +42,18 @@ class Topic:
         new = confluent_kafka.admin.NewTopic(self.name, partitions, 1, config=config or {})
         admin.create_topics([new])[self.name].result(30)
 
+    def delete(self):
+        admin = confluent_kafka.admin.AdminClient(self._settings)
+        admin.delete_topics([self.name])[self.name].result(30)
+        self._producer = None  # it remembers the topic
+
+    def widen(self, partitions):
+        """Adds partitions until there are so many."""
+        admin = confluent_kafka.admin.AdminClient(self._settings)
+        new = confluent_kafka.admin.NewPartitions(self.name, partitions)
+        admin.create_partitions([new])[self.name].result(30)
+        self._producer = None
+
     def beside(self, suffix, config=None):
         """Another topic of the same broker, created."""
         topic = Topic(self.broker, f"{self.name}-{suffix}")

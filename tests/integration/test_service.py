@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from api_client import add_coin, add_price, ask
-from stack_clients import wait_until
+from stack_clients import WebSocketClient, wait_until
 
 # Hands the inherited descriptors over as systemd does: from number 3 on, to this process only.
 HAND_OVER = ("bash", "-c", 'n=3; for fd in $FDS; do eval "exec $n<&$fd"; n=$((n + 1)); done; '
@@ -47,6 +47,14 @@ def test_inherited_sockets_are_used(site, daemon, tmp_path):
     for port in (site.api_port, site.frontend_port):  # the configured ports are not opened
         with pytest.raises(ConnectionRefusedError):
             ask(port, "/")
+
+
+def test_inherited_websocket_is_used(site, daemon):
+    (stream,) = listening()
+    inherit(daemon, (stream,), "websocket", name="websocket").wait_ready()
+    WebSocketClient(f"ws://127.0.0.1:{stream.getsockname()[1]}/").close()
+    with pytest.raises(ConnectionError):
+        site.websocket()
 
 
 def test_a_socket_of_another_name_is_not_used(site, daemon):
