@@ -402,10 +402,11 @@ static const KafkaSetting common_settings[] = {
          * and with it the time until newly assigned partitions join the fetch. */
         { "fetch.wait.max.ms", "100" },
         { "fetch.error.backoff.ms", "100" },
-        /* What librdkafka holds ready. The larger message that the topic may have comes all the
-         * same, alone. */
-        { "queued.min.messages", "2000" },
-        { "queued.max.messages.kbytes", "2048" },
+        /* What librdkafka holds ready. When that is full, its older versions pause for up to a
+         * second before they fetch again: it has to last that long. A larger message that the
+         * topic may have comes all the same, alone. */
+        { "queued.min.messages", "10000" },
+        { "queued.max.messages.kbytes", "8192" },
         { "fetch.message.max.bytes", "524288" },
         { "topic.metadata.refresh.interval.ms", "10000" },
         { NULL, NULL },

@@ -11,9 +11,10 @@
 #include "websocket/handover.h"
 #include "websocket/worker.h"
 
-/* How far before its end a partition is read from: enough for the newest of every coin, when
- * the database cannot be asked. */
-#define FEED_TAIL_MESSAGES 2000
+/* How far before its end a partition is read from: enough for the newest of every coin that is
+ * renewed all the time, should the database, which knows the others too, not be there. Reading
+ * more would take longer than everything else at the start. */
+#define FEED_TAIL_MESSAGES 500
 
 typedef struct Feed Feed;
 

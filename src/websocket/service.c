@@ -29,6 +29,9 @@
 #define CANCEL_AFTER_MS 2000
 #define STOP_MAX_MS 4500
 #define STOP_TURN_MS 10
+/* What a backlog or a large message took is given back when it lies idle. */
+#define MEMORY_CHECK_MS 5000
+#define MEMORY_IDLE_MAX_BYTES (4u << 20)
 
 struct Service {
         Config *config;
@@ -42,7 +45,8 @@ struct Service {
         Handover *handover;
         Feed *feed;
         Persister *persister;
-        int64_t stop_ms; /* when stopping began; 0: not yet */
+        int64_t memory_ms; /* when it was looked after */
+        int64_t stop_ms;   /* when stopping began; 0: not yet */
         bool threads_hang;
 };
 
@@ -94,6 +98,17 @@ static void tell_ready(Service *s) {
         malloc_trim(0);
         log_info("Ready: %zu prices known.", state.prices);
         notify_ready(&s->notify, "%zu prices known.", state.prices);
+}
+
+/* glibc keeps what lies between blocks that are in use, and librdkafka's buffers leave a lot. */
+static void give_back_memory(Service *s) {
+        int64_t now_ms = clock_monotonic_ms();
+
+        if (now_ms - s->memory_ms < MEMORY_CHECK_MS)
+                return;
+        s->memory_ms = now_ms;
+        if (mallinfo2().fordblks > MEMORY_IDLE_MAX_BYTES)
+                (void) malloc_trim(0);
 }
 
 /* ---- updates --------------------------------------------------------------------------------- */
@@ -190,6 +205,7 @@ static void on_timer(void *user) {
         hub_drop_stalled(s->hub, clock_monotonic_ms());
         tell_status(s);
         tell_alive(s);
+        give_back_memory(s);
         web_timer_set(s->timer, TURN_MS);
 }
 
