@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #define NEW_PARTITIONS_CHECK_MS 10000
 #define REQUEST_TIMEOUT_MS 500
 #define CLOSE_TIMEOUT_MS 1500
+#define DESTROY_TIMEOUT_MS 1000
 #define POSITION_UNKNOWN INT64_C(-1)
 
 typedef struct Partition {
@@ -413,8 +415,9 @@ static const KafkaSetting common_settings[] = {
 };
 
 static const KafkaSetting group_settings[] = {
-        { "session.timeout.ms", "10000" },
-        { "heartbeat.interval.ms", "3000" },
+        /* After a crash the partitions stand still for so long; brokers allow no less. */
+        { "session.timeout.ms", "6000" },
+        { "heartbeat.interval.ms", "2000" },
         { "max.poll.interval.ms", "300000" },
         { "partition.assignment.strategy", "range" },
         { NULL, NULL },
@@ -514,14 +517,9 @@ static bool leave_group(KafkaConsumer *c) {
         return left;
 }
 
-void kafka_consumer_free(KafkaConsumer *c) {
-        if (!c)
-                return;
-        release_messages(c);
-        /* rd_kafka_destroy() would wait on without a limit. Its threads go on, and what they use
-         * is left to them; the group finds out when the session times out. */
-        if (c->rk && !leave_group(c))
-                return;
+static void *destroy(void *user) {
+        KafkaConsumer *c = user;
+
         if (c->topic)
                 rd_kafka_topic_destroy(c->topic);
         if (c->rk)
@@ -529,4 +527,30 @@ void kafka_consumer_free(KafkaConsumer *c) {
         free(c->partitions);
         free(c->partition_ids);
         free(c);
+        return NULL;
+}
+
+/* rd_kafka_destroy() may wait for ever, in librdkafka 2.0 e.g. when the topic has been deleted. */
+static void destroy_within(KafkaConsumer *c, int64_t max_ms) {
+        struct timespec until;
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, destroy, c) != 0)
+                return;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += max_ms / 1000;
+        if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+                pthread_detach(thread);
+}
+
+void kafka_consumer_free(KafkaConsumer *c) {
+        if (!c)
+                return;
+        release_messages(c);
+        /* A client that does not end keeps what it uses, c included; the group finds out when the
+         * session times out. */
+        if (!c->rk)
+                destroy(c);
+        else if (leave_group(c))
+                destroy_within(c, DESTROY_TIMEOUT_MS);
 }

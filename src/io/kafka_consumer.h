@@ -50,7 +50,7 @@ _must_check_ int kafka_consumer_join(KafkaConsumer **ret, const KafkaOptions *op
 _must_check_ int kafka_consumer_follow(KafkaConsumer **ret, const KafkaOptions *options,
                                        const char *topic, const char *client_group, int64_t tail,
                                        char *error, size_t error_size);
-/* Leaves the group; takes at most about 1.5 seconds, and if that does not do leaves the client's
+/* Leaves the group; takes at most about 2.5 seconds, and if that does not do leaves the client's
  * memory and threads to the end of the program. Accepts NULL. */
 void kafka_consumer_free(KafkaConsumer *c);
 DEFINE_CLEANUP(KafkaConsumer *, kafka_consumer_free)
