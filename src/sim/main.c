@@ -39,7 +39,7 @@ static void print_help(void) {
                "  --require-demo-key KEY  refuse requests without this key\n"
                "  --require-pro-key KEY   the same, as the pro host does\n"
                "  --verbose               a line per request on stderr\n"
-               "  --help, --version\n");
+               "  -h, --help; -V, --version\n");
 }
 
 /* 0, or -EINVAL after saying why. */
@@ -71,8 +71,8 @@ enum {
         OPTION_DEMO_KEY,
         OPTION_PRO_KEY,
         OPTION_VERBOSE,
-        OPTION_HELP,
-        OPTION_VERSION,
+        OPTION_HELP = 'h',
+        OPTION_VERSION = 'V',
 };
 
 static const struct option options[] = {
@@ -163,7 +163,7 @@ static int parse_option(Arguments *a, int option) {
 static int parse_arguments(Arguments *a, int argc, char **argv) {
         int option, r;
 
-        while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        while ((option = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
                 r = parse_option(a, option);
                 if (r != 0)
                         return r;
