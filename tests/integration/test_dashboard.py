@@ -27,7 +27,7 @@ def web_root_fixture():
 def look(site, tmp_path, *arguments):
     """Starts the browser on the page."""
     environment = {**os.environ, "DASHBOARD_URL": f"http://localhost:{site.frontend_port}/",
-                   "SCREENSHOT": str(tmp_path / "coin.png"), "TIMEOUT_MS": "60000"}
+                   "SCREENSHOT": str(tmp_path / "coin.png"), "ROWS": "20", "TIMEOUT_MS": "60000"}
     return subprocess.Popen(["node", "e2e/live.mjs", *arguments], cwd=SOURCE / "web", text=True,
                             env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 

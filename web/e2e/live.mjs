@@ -11,6 +11,7 @@
 //   SCREENSHOT    a file to write a picture of the opened coin to
 //   COLOR_SCHEME  dark (default) or light
 //   VIEWPORT      for example 390x844 (default 1920x1080)
+//   ROWS          how many coins the table must come to have
 //   TIMEOUT_MS    patience for each step (default 30000)
 import { chromium } from 'playwright-core';
 
@@ -37,6 +38,7 @@ function readOptions(env, [coin, expected]) {
     screenshot: env.SCREENSHOT || null,
     colorScheme: env.COLOR_SCHEME ?? 'dark',
     viewport: { width, height },
+    rows: env.ROWS === undefined ? undefined : Number(env.ROWS),
     timeout: Number(env.TIMEOUT_MS ?? 30_000),
   };
 }
@@ -68,6 +70,13 @@ async function waitForPrice(page, options, seen) {
   seen.priceAfter = await price.textContent();
 }
 
+/** The table fills as answers and updates come; ROWS says how many coins there must be. */
+async function waitForRows(page, options, seen) {
+  const rows = page.locator('tbody tr[data-testid^="row-"]');
+  if (options.rows !== undefined) await rows.nth(options.rows - 1).waitFor();
+  seen.rows = await rows.count();
+}
+
 async function openCoin(page, options, seen) {
   await page.getByTestId(`row-${options.coin}`).click();
   const title = page.getByTestId('coin-title');
@@ -90,8 +99,8 @@ async function look(browser, options, seen) {
   await page.goto(options.url.href);
   await page.locator('[data-testid="connection-state"][data-state="live"]').waitFor();
   seen.state = 'live';
-  seen.rows = await page.locator('tbody tr').count();
   await waitForPrice(page, options, seen);
+  await waitForRows(page, options, seen);
   await openCoin(page, options, seen);
   if (seen.pageErrors.length > 0) throw new Error('the page has script errors');
   if (seen.foreignRequests.length > 0) throw new Error('the page contacted another host');
