@@ -39,7 +39,7 @@ struct KafkaConsumer {
         size_t n_partitions;
         int32_t *partition_ids; /* of the same, for kafka_consumer_pending() */
         bool started;
-        uint64_t generation;
+        uint64_t generation; /* counts the rebalances */
 
         size_t n_messages;
         rd_kafka_message_t *held[KAFKA_BATCH_MAX]; /* what messages[] point into */
@@ -153,10 +153,6 @@ int kafka_consumer_rewind(KafkaConsumer *c) {
         for (size_t i = 0; i < c->n_partitions; i++)
                 c->partitions[i].next = POSITION_UNKNOWN;
         return assign_nothing(c->rk) ? -ESTALE : 0;
-}
-
-uint64_t kafka_consumer_generation(const KafkaConsumer *c) {
-        return c->generation;
 }
 
 void kafka_consumer_report(KafkaConsumer *c, const KafkaPosition *next, size_t n) {

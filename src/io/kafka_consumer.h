@@ -70,8 +70,6 @@ _must_check_ int kafka_consumer_start(KafkaConsumer *c, const KafkaPosition *sta
 /* Reads nothing more until the next kafka_consumer_start(), which may begin anywhere: all of our
  * partitions are pending again. The last batch stays valid. */
 _must_check_ int kafka_consumer_rewind(KafkaConsumer *c);
-/* Changes whenever partitions come or go: what was read before may be another member's now. */
-uint64_t kafka_consumer_generation(const KafkaConsumer *c);
 /* Tells Kafka how far we are, for tools that show the lag. Does not wait; may fail silently. */
 void kafka_consumer_report(KafkaConsumer *c, const KafkaPosition *next, size_t n);
 

@@ -190,13 +190,16 @@ static int persist_next(Persister *p) {
 
 /* ---- connecting and going on anyway ---------------------------------------------------------- */
 
-static void tell_away(Persister *p, const char *reason, uint32_t delay_ms) {
-        if (!episode_fail(&p->away, clock_monotonic_ms()))
-                return;
-        journal_log(LOG_WARNING, LOG_FIELDS(LOG_EVENT(DATABASE_UNREACHABLE)),
-                    "Prices cannot be persisted now (%s), retrying every %" PRIu32 " ms and "
-                    "slower; the broadcast goes on, and what is not yet written waits in Kafka.",
-                    reason, delay_ms);
+static void retry_later(Persister *p, const char *reason) {
+        uint32_t random;
+
+        if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+                random = (uint32_t) clock_monotonic_ms();
+        p->retry_ms = clock_monotonic_ms() + backoff_next_ms(&p->backoff, random);
+        if (episode_fail(&p->away, clock_monotonic_ms()))
+                log_warning("Prices cannot be persisted now (%s), trying again every few seconds; "
+                            "the broadcast goes on, and what is not yet written waits in Kafka.",
+                            reason);
 }
 
 static void tell_back(Persister *p) {
@@ -207,21 +210,14 @@ static void tell_back(Persister *p) {
                 log_info("Prices are persisted again, after %" PRId64 " s.", duration_ms / 1000);
 }
 
-static void retry_later(Persister *p, const char *reason) {
-        uint32_t random;
-
-        if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
-                random = (uint32_t) clock_monotonic_ms();
-        uint32_t delay_ms = backoff_next_ms(&p->backoff, random);
-        p->retry_ms = clock_monotonic_ms() + delay_ms;
-        tell_away(p, reason, delay_ms);
-}
-
 /* Back to the state where only PostgreSQL knows how far we are. */
 static void give_up_batch(Persister *p, int code) {
-        const char *reason = p->store && code != -ESTALE ? store_error(p->store) : "";
+        const char *reason = code == -ENOTCONN ? "the server has closed the connection"
+                                               : strerror(-code);
 
-        retry_later(p, *reason ? reason : strerror(-code));
+        if (code != -ESTALE && *store_error(p->store))
+                reason = store_error(p->store);
+        retry_later(p, reason);
         store_close(TAKE_PTR(p->store));
         if (code == -ESTALE || kafka_consumer_rewind(p->consumer) < 0)
                 kafka_consumer_free(TAKE_PTR(p->consumer));
