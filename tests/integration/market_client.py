@@ -81,6 +81,7 @@ class TopicTail:
     def __init__(self, broker, name):
         self.name = name
         self.messages = []  # (key, value text, partition)
+        self.updates = []   # (coin, object with numbers as texts), in each partition's order
         self._changed = threading.Condition()
         self._stop = False
         self._settings = {"bootstrap.servers": broker, "log_level": 0,
@@ -110,19 +111,15 @@ class TopicTail:
             for message in self._consumer.consume(500, 0.02):
                 if message.error():
                     continue
+                key, value = message.key().decode(), message.value().decode()
                 with self._changed:
-                    self.messages.append((message.key().decode(), message.value().decode(),
-                                          message.partition()))
+                    self.messages.append((key, value, message.partition()))
+                    self.updates.append((key, exactly(value)))
                     self._changed.notify_all()
         self._consumer.close()
 
-    @property
-    def updates(self):
-        """(coin, object with numbers as texts), in the order of each partition."""
-        return [(key, exactly(value)) for key, value, _ in list(self.messages)]
-
     def prices(self, coin_id, currency="usd"):
-        return [u["price"] for key, u in self.updates
+        return [u["price"] for key, u in list(self.updates)
                 if key == coin_id and u["currency"] == currency]
 
     def wait(self, condition, timeout=30, what="what should be in the topic"):
@@ -137,6 +134,15 @@ class TopicTail:
     def close(self):
         self._stop = True
         self._thread.join(10)
+
+
+def assert_in_order(updates):
+    """Of each coin and currency, every update is newer than the one before."""
+    last = {}
+    for key, update in updates:
+        where = key, update["currency"]
+        assert update["timestamp"] > last.get(where, ""), where
+        last[where] = update["timestamp"]
 
 
 def renewed(fetcher):
