@@ -21,7 +21,7 @@ import redis as redis_client
 from market_client import Sim, TopicTail
 from stack import SOURCE, USER, Stack, free_ports
 from stack_clients import Database, Topic, WebSocketClient
-from stack_daemon import Daemon
+from stack_daemon import BUILD, Daemon
 
 
 # So that the servers end with the tests whatever ends those.
@@ -154,3 +154,12 @@ def tail_fixture(site):
     yield start
     for one in tails:
         one.close()
+
+
+@pytest.fixture(scope="session", name="built_dashboard")
+def built_dashboard_fixture():
+    """The folder of the dashboard that the build made; a sanitizer build makes none of its own."""
+    folders = (BUILD / "web/dist", SOURCE / ".stack/build/web/dist")
+    built = [folder for folder in folders if (folder / "index.html").exists()]
+    assert built, f"the dashboard is not built: none of {', '.join(map(str, folders))}"
+    return built[0]

@@ -208,13 +208,9 @@ def test_the_page_is_missing(daemon, web_root):
     assert "no index.html there" in api.log
 
 
-def test_the_real_dashboard(site, daemon):
+def test_the_real_dashboard(site, daemon, built_dashboard):
     """The built one: every file that the page names is there, and kept for ever."""
-    from stack_daemon import BUILD
-    root = BUILD / "web/dist"
-    if not (root / "index.html").exists():
-        pytest.skip(f"the dashboard is not built: there is no {root}/index.html")
-    daemon("api", WEB_ROOT=root).wait_ready()
+    daemon("api", WEB_ROOT=built_dashboard).wait_ready()
     page = ask(site.frontend_port, "/").body.decode()
     assets = re.findall(r'(?:src|href)="(/assets/[^"]+)"', page)
     assert assets

@@ -5,23 +5,10 @@ import os
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from stack import SOURCE
 from stack_clients import wait_until
-from stack_daemon import BUILD
 
-# A sanitizer build does not build the dashboard once more.
-WEB_ROOTS = (BUILD / "web/dist", SOURCE / ".stack/build/web/dist")
 NODE_MODULES = SOURCE / "web/node_modules"
-
-
-@pytest.fixture(scope="module", name="web_root")
-def web_root_fixture():
-    built = [folder for folder in WEB_ROOTS if (folder / "index.html").exists()]
-    assert built, f"the dashboard is not built: none of {', '.join(map(str, WEB_ROOTS))}"
-    assert NODE_MODULES.exists(), "the browser's driver is not installed: run `npm ci` in web/"
-    return built[0]
 
 
 def look(site, tmp_path, *arguments):
@@ -32,12 +19,13 @@ def look(site, tmp_path, *arguments):
                             env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def test_page_shows_the_price_that_the_simulator_sets(site, daemon, sim, web_root, tmp_path):
+def test_page_shows_the_price_that_the_simulator_sets(site, daemon, sim, built_dashboard, tmp_path):
+    assert NODE_MODULES.exists(), "the browser's driver is not installed: run `npm ci` in web/"
     market = sim("--coins", 20, "--renew-ms", 1000)
     market.set_prices(bitcoin={"usd": 41007})
     daemon("websocket").wait_ready()
     daemon("fetcher", TRACKED_COIN_IDS="top:20", FETCH_INTERVAL_MS=300).wait_ready()
-    daemon("api", WEB_ROOT=web_root).wait_ready()
+    daemon("api", WEB_ROOT=built_dashboard).wait_ready()
     wait_until(lambda: site.db.value("select count(*) from latest_prices") == 20,
                what="a price of every coin")
 
