@@ -6,7 +6,9 @@ import json
 import pytest
 
 from api_client import add_coin, add_price, ask, assert_problem, read_answer, send
+from stack import free_ports
 from stack_clients import wait_until
+from stack_daemon import Daemon
 
 BITCOIN = "/api/v1/cryptos/bitcoin/history"
 # Digits as they must come out: none lost, none added, plain notation.
@@ -31,7 +33,7 @@ ODD_IDS = {"1move token": "1move%20token", "boringdao-[bold]": "boringdao-%5Bbol
 
 @pytest.fixture(scope="module", autouse=True, name="rows")
 def rows_fixture(site):
-    """What the database holds; nothing here is newer than CACHE_TTL_MS, because nothing changes."""
+    """What the database holds."""
     add_coin(site.db, "bitcoin", "btc", 'Bit"coin\\ \u20bf\n', 1)
     for i in range(150):
         add_price(site.db, "bitcoin", f"{43000 + i}.50",
@@ -54,21 +56,33 @@ def rows_fixture(site):
         add_price(site.db, coin_id, "7.70", "2026-11-20T00:00:00Z")
 
 
-@pytest.fixture(name="api")
-def api_fixture(site, daemon):
-    site.redis.flushall()
-    one = daemon("api", DEFAULT_CURRENCY="usd,eur", CACHE_TTL_MS=600000, WEB_ROOT=".",
-                 FRONTEND_PORT=0)
+@pytest.fixture(scope="module", name="shared")
+def shared_fixture(site, rows, tmp_path_factory):
+    """One api for all tests that only read; on a port of its own, .port."""
+    (port,) = free_ports(1)
+    one = Daemon("api", tmp_path_factory.mktemp("api"),
+                 {**site.environment, "API_PORT": port, "FRONTEND_PORT": 0,
+                  "DEFAULT_CURRENCY": "usd,eur", "CACHE_TTL_MS": 600000}, ("--config", "/dev/null"))
+    one.port = port
     # Redis is connected before its state is told.
     one.wait_status("cache up")
-    return one
+    assert rows is None
+    yield one
+    one.close()
+
+
+@pytest.fixture(name="api")
+def api_fixture(site, shared):
+    """It is the one that has answered the tests before, with an empty cache."""
+    site.redis.flushall()
+    assert shared.running
+    return shared
 
 
 @pytest.fixture(name="get")
-def get_fixture(site, api):
-    """get(TARGET, ...): an answer of a running api."""
-    assert api.running
-    return lambda target, *more, **options: ask(site.api_port, target, *more, **options)
+def get_fixture(api):
+    """get(TARGET, ...): an answer of the api."""
+    return lambda target, *more, **options: ask(api.port, target, *more, **options)
 
 
 # ---- bodies ----------------------------------------------------------------------------------
@@ -243,9 +257,8 @@ def test_wrong_method(get, path, method, body):
     assert {m.strip() for m in answer.headers["Allow"].split(",")} == {"GET", "HEAD", "OPTIONS"}
 
 
-def test_head_is_a_get_without_the_body(site, api):
-    assert api.running
-    connection = http.client.HTTPConnection("127.0.0.1", site.api_port, timeout=30)
+def test_head_is_a_get_without_the_body(api):
+    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=30)
     for path in (BITCOIN, "/api/v1/cryptos", "/api/v1/health", "/nothing"):
         send(connection, path)
         got = read_answer(connection)
@@ -295,9 +308,8 @@ def test_answers_must_be_asked_for_again_and_are_what_they_say(get):
     assert get("/nothing").headers["Cache-Control"] == "no-store"
 
 
-def test_many_requests_on_one_connection(site, api):
-    assert api.running
-    connection = http.client.HTTPConnection("127.0.0.1", site.api_port, timeout=30)
+def test_many_requests_on_one_connection(api):
+    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=30)
     bodies = set()
     for _ in range(300):
         send(connection, BITCOIN)
