@@ -26,7 +26,7 @@ typedef struct HttpConn {
         HttpRequest *request; /* not yet ended, or NULL */
         uint64_t number;
         size_t body_expected; /* as the request declared it */
-        uint64_t bytes_read;  /* when the last request was complete; only if bodies are allowed */
+        int64_t bytes_read;   /* when the last request was complete; only if bodies are allowed */
         size_t refused_bytes;
         /* An answer that is not all with the kernel yet; drain is NULL otherwise. */
         Buffer rest;
@@ -329,21 +329,27 @@ static int conn_refuse(HttpConn *conn, int status, bool await_body) {
         conn->refusing = await_body && http_body_length(conn->web.wsi) > 0;
         conn_answered(conn, conn_send(conn, r, &response));
         http_request_free(r);
-        return conn->must_close ? -1 : 0;
+        return conn->refusing && !conn->must_close ? 0 : -1;
 }
 
-/* How much has been read from the connection so far: what the kernel has got less what waits. */
-static uint64_t conn_bytes_read(const HttpConn *conn) {
+/* Between which bounds the number of bytes lies that have been read from the connection so far:
+ * what the kernel has got less what waits. More may arrive while this asks. */
+static void conn_bytes_read(const HttpConn *conn, int64_t *ret_low, int64_t *ret_high) {
+        enum { STATE_CLOSE_WAIT = 8 }; /* include/net/tcp_states.h of Linux */
         const int fd = lws_get_socket_fd(conn->web.wsi);
         struct tcp_info info;
         socklen_t size = sizeof(info);
-        int waiting = 0;
+        int before = 0, after = 0;
+        int64_t received;
 
         memset(&info, 0, sizeof(info));
-        if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ||
-            ioctl(fd, FIONREAD, &waiting) < 0 || waiting < 0)
-                return 0;
-        return (uint64_t) info.tcpi_bytes_received - (unsigned int) waiting;
+        (void) ioctl(fd, FIONREAD, &before);
+        (void) getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+        (void) ioctl(fd, FIONREAD, &after);
+        /* The kernel counts the peer's FIN as a byte. */
+        received = (int64_t) info.tcpi_bytes_received - (info.tcpi_state == STATE_CLOSE_WAIT);
+        *ret_low = received - after;
+        *ret_high = received - before;
 }
 
 /* A request with a body that came together with the one before it sends libwebsockets (4.1 and
@@ -351,12 +357,13 @@ static uint64_t conn_bytes_read(const HttpConn *conn) {
  * not go on with such a request. True if nothing was read since the last request: then this one
  * came with it. */
 static bool conn_is_pipelined(HttpConn *conn) {
-        const uint64_t before = conn->bytes_read;
+        const int64_t before = conn->bytes_read;
+        int64_t low;
 
         if (!conn->server->bodies)
                 return true; /* not known */
-        conn->bytes_read = conn_bytes_read(conn);
-        return conn->bytes_read == before;
+        conn_bytes_read(conn, &low, &conn->bytes_read);
+        return low <= before;
 }
 
 /* True if nothing can follow this request on its connection, and its body (if it has one) is none
@@ -450,8 +457,9 @@ static int conn_body_complete(HttpConn *conn) {
                 conn->refusing = false;
                 return conn->drain ? 0 : -1;
         }
+        /* A POST of zero bytes was dispatched before this came; nothing else should have been. */
         if (!conn->request || conn->request->dispatched)
-                return 0;
+                return conn->body_expected > 0 ? -1 : 0;
         return conn_dispatch(conn);
 }
 
