@@ -111,9 +111,9 @@ class KafkaTimes(threading.Thread):
 
     def run(self):
         while not self._stopping.is_set():
-            batch = self._consumer.consume(1000, 0.05)
-            now = time.monotonic_ns()
-            self.messages += [(now, m.value()) for m in batch if not m.error()]
+            message = self._consumer.poll(0.05)
+            if message and not message.error():
+                self.messages.append((time.monotonic_ns(), message.value()))
         self._consumer.close()
 
     def stop(self):
