@@ -99,6 +99,8 @@ test('a server that only has old prices becomes stale, whoever sends them', asyn
     network.last.send(message({ coinId: 'bitcoin', price: 1, timestamp }));
     await vi.advanceTimersByTimeAsync(60_000);
   }
+  // The silent connection is being made anew; jitter decides whether a wait or an attempt is on.
+  market.feed.retryNow();
   network.last.open();
   expect(market.feed.status().state).toBe('stale');
 });
