@@ -335,27 +335,23 @@ static int conn_refuse(HttpConn *conn, int status, bool await_body) {
 /* Between which bounds the number of bytes lies that have been read from the connection so far:
  * what the kernel has got less what waits. More may arrive while this asks. */
 static void conn_bytes_read(const HttpConn *conn, int64_t *ret_low, int64_t *ret_high) {
-        enum { STATE_CLOSE_WAIT = 8 }; /* include/net/tcp_states.h of Linux */
         const int fd = lws_get_socket_fd(conn->web.wsi);
         struct tcp_info info;
         socklen_t size = sizeof(info);
         int before = 0, after = 0;
-        int64_t received;
 
         memset(&info, 0, sizeof(info));
         (void) ioctl(fd, FIONREAD, &before);
         (void) getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size);
         (void) ioctl(fd, FIONREAD, &after);
-        /* The kernel counts the peer's FIN as a byte. */
-        received = (int64_t) info.tcpi_bytes_received - (info.tcpi_state == STATE_CLOSE_WAIT);
-        *ret_low = received - after;
-        *ret_high = received - before;
+        *ret_low = (int64_t) info.tcpi_bytes_received - after;
+        *ret_high = (int64_t) info.tcpi_bytes_received - before;
 }
 
 /* A request with a body that came together with the one before it sends libwebsockets (4.1 and
  * 4.3) into an endless loop: it takes the headers, still in its buffer, for the body. So it must
  * not go on with such a request. True if nothing was read since the last request: then this one
- * came with it. */
+ * came with it. (One byte may be the peer's FIN, which the kernel counts.) */
 static bool conn_is_pipelined(HttpConn *conn) {
         const int64_t before = conn->bytes_read;
         int64_t low;
@@ -363,7 +359,7 @@ static bool conn_is_pipelined(HttpConn *conn) {
         if (!conn->server->bodies)
                 return true; /* not known */
         conn_bytes_read(conn, &low, &conn->bytes_read);
-        return low <= before;
+        return low <= before + 1;
 }
 
 /* True if nothing can follow this request on its connection, and its body (if it has one) is none
