@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """One new connection after the other, until SIGTERM: GET each URL in turn. Prints, as JSON, how many
-requests were made and what went wrong with those that failed. Run inside of the container."""
+requests were made, what went wrong with those that failed, and how many got a 503. Run inside of the container."""
 import json
 import signal
 import sys
+import time
+import urllib.error
 import urllib.request
 
 stopped = False
@@ -16,8 +18,7 @@ def stop(*_):
 
 def main(urls):
     signal.signal(signal.SIGTERM, stop)
-    requests, failures, slowest = 0, [], 0.0
-    import time
+    requests, failures, unavailable, slowest = 0, [], 0, 0.0
     while not stopped:
         for url in urls:
             requests += 1
@@ -25,10 +26,16 @@ def main(urls):
             try:
                 with urllib.request.urlopen(url, timeout=30) as answer:
                     answer.read()
-            except Exception as error:  # each kind of failure is one
+            except urllib.error.HTTPError as error:
+                if error.code == 503:
+                    unavailable += 1
+                else:
+                    failures.append(f"{url}: {error!r}")
+            except OSError as error:  # refused, reset, timed out
                 failures.append(f"{url}: {error!r}")
             slowest = max(slowest, time.monotonic() - began)
-    print(json.dumps({"requests": requests, "failures": failures, "slowest_s": round(slowest, 3)}))
+    print(json.dumps({"requests": requests, "failures": failures, "unavailable": unavailable,
+                      "slowest_s": round(slowest, 3)}))
 
 
 main(sys.argv[1:])
