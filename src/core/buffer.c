@@ -87,3 +87,14 @@ int buffer_append_json_string(Buffer *b, const char *text) {
         json_decref(string);
         return r;
 }
+
+int buffer_append_encoded(Buffer *b, const char *text) {
+        static const char unreserved[] =
+                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+        int r = 0;
+        for (; *text && r == 0; text++)
+                r = strchr(unreserved, *text)
+                                    ? buffer_append(b, text, 1)
+                                    : buffer_append_format(b, "%%%02X", (unsigned char) *text);
+        return r;
+}

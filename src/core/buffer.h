@@ -27,6 +27,8 @@ _must_check_ int buffer_reserve(Buffer *b, size_t extra);
 _must_check_ int buffer_append(Buffer *b, const void *data, size_t length);
 _must_check_ int buffer_append_text(Buffer *b, const char *text);
 _must_check_ _printf_(2, 3) int buffer_append_format(Buffer *b, const char *format, ...);
+/* TEXT with what may not stand in a part of a URL percent-encoded (RFC 3986 section 2.3). */
+_must_check_ int buffer_append_encoded(Buffer *b, const char *text);
 /* TEXT (UTF-8) as a quoted, escaped JSON string. -EILSEQ if it is not UTF-8. */
 _must_check_ int buffer_append_json_string(Buffer *b, const char *text);
 

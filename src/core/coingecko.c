@@ -103,6 +103,83 @@ int coingecko_parse_markets(const char *body, size_t length, const char *currenc
         return r;
 }
 
+/* ---- /coins/{id}/market_chart ---------------------------------------------------------------- */
+
+void market_chart_done(MarketChart *chart) {
+        free(chart->points);
+        *chart = (MarketChart){ .points = NULL };
+}
+
+static int point_time(const json_t *series, size_t i, int64_t *ret_ms) {
+        return json_exact_to_int(json_array_get(json_array_get(series, i), 0), ret_ms);
+}
+
+static int point_value(const json_t *series, size_t i, Decimal *ret) {
+        return json_exact_to_decimal(json_array_get(json_array_get(series, i), 1), ret);
+}
+
+/* Whether SERIES has TIME_MS at INDEX; then its value, not set if it is null, is in ret. */
+static bool read_at(const json_t *series, size_t index, int64_t time_ms, Decimal *ret) {
+        int64_t ms;
+
+        if (point_time(series, index, &ms) < 0 || ms != time_ms)
+                return false;
+        if (point_value(series, index, ret) < 0)
+                ret->text[0] = '\0';
+        return true;
+}
+
+/* What SERIES says for TIME_MS, which is point number I of the prices. Mostly it has the same
+ * times, also when the last one, "now", lies before the one before it; where it has not, it is
+ * searched from *AT on, in the order of time. */
+static void read_beside(const json_t *series, size_t i, size_t *at, int64_t time_ms, Decimal *ret) {
+        int64_t ms;
+
+        if (read_at(series, i, time_ms, ret))
+                return;
+        while (*at < json_array_size(series) && (point_time(series, *at, &ms) < 0 || ms < time_ms))
+                ++*at;
+        (void) read_at(series, *at, time_ms, ret);
+}
+
+static int read_chart(const json_t *root, const json_t *prices, MarketChart *ret) {
+        const json_t *caps = json_object_get(root, "market_caps");
+        const json_t *volumes = json_object_get(root, "total_volumes");
+        size_t n = json_array_size(prices), cap = 0, volume = 0;
+        MarketChart chart = { .points = calloc(MAX_OF(n, (size_t) 1), sizeof(ChartPoint)) };
+
+        if (!chart.points)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                ChartPoint p = { .timestamp_ms = 0 };
+                if (point_time(prices, i, &p.timestamp_ms) < 0 ||
+                    point_value(prices, i, &p.price) < 0 || !decimal_is_positive(&p.price)) {
+                        chart.n_skipped++;
+                        continue;
+                }
+                read_beside(caps, i, &cap, p.timestamp_ms, &p.market_cap);
+                read_beside(volumes, i, &volume, p.timestamp_ms, &p.volume_24h);
+                chart.points[chart.n_points++] = p;
+        }
+        *ret = chart;
+        return 0;
+}
+
+int coingecko_parse_market_chart(const char *body, size_t length, MarketChart *ret) {
+        json_error_t error;
+        json_t *root;
+
+        int r = json_exact_parse(body, length, &root, &error);
+        if (r < 0)
+                return r;
+        const json_t *prices = json_object_get(root, "prices");
+        r = json_is_array(prices) ? read_chart(root, prices, ret) : -EBADMSG;
+        json_decref(root);
+        return r;
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
 /* The shapes that were seen:
  *   {"status":{"error_code":429,"error_message":"..."}}       {"error":"coin not found"}
  *   {"error":{"status":{"error_code":..,"error_message":".."}}}   {"status":500,"error":"..."}

@@ -26,6 +26,25 @@ void markets_page_done(MarketsPage *page);
 _must_check_ int coingecko_parse_markets(const char *body, size_t length, const char *currency,
                                          int64_t now_ms, MarketsPage *ret);
 
+typedef struct ChartPoint {
+        int64_t timestamp_ms;
+        Decimal price;
+        Decimal market_cap, volume_24h; /* not set if the source said nothing for this moment */
+} ChartPoint;
+
+typedef struct MarketChart {
+        ChartPoint *points; /* in the answer's order */
+        size_t n_points;
+        size_t n_skipped; /* null or no usable number, in place of the time or the price */
+} MarketChart;
+
+void market_chart_done(MarketChart *chart);
+
+/* Parses the body of /coins/{id}/market_chart and /coins/{id}/market_chart/range
+ * (https://docs.coingecko.com/reference/coins-id-market-chart-range). -EBADMSG: it is none;
+ * -ENOMEM. ret is only touched on success. */
+_must_check_ int coingecko_parse_market_chart(const char *body, size_t length, MarketChart *ret);
+
 /* Finds the message in an error body, whichever of CoinGecko's shapes it has (see the function),
  * or quotes the beginning of a plain text. Always NUL-terminates BUFFER, control characters and
  * HTML left out; returns it. */

@@ -159,6 +159,19 @@ static const Option options[] = {
           .default_text = "", .valid = is_ws_url_or_empty,
           .expects = "a URL that begins with ws:// or wss://",
           .help = "where browsers find the live stream; empty: the dashboard's host" },
+
+        { "maintenance.repair_window_ms", "REPAIR_WINDOW_MS", INTEGER(0, 86400000),
+          FIELD(repair_window_ms), .default_text = "86400000",
+          .help = "how far back gaps in the history are looked for and repaired; 0: never" },
+        { "maintenance.gap_min_ms", "REPAIR_GAP_MIN_MS", INTEGER(600000, 86400000),
+          FIELD(repair_gap_min_ms), .default_text = "900000",
+          .help = "how long no price must have come for a gap" },
+        { "maintenance.call_interval_ms", "REPAIR_CALL_INTERVAL_MS", INTEGER(0, 600000),
+          FIELD(repair_call_interval_ms), .default_text = "6000",
+          .help = "time from one call of the repair to the next, in milliseconds" },
+        { "maintenance.max_run_ms", "REPAIR_MAX_RUN_MS", INTEGER(1000, 86400000),
+          FIELD(repair_max_run_ms), .default_text = "1800000",
+          .help = "how long one run repairs; the next one goes on" },
 };
 
 const Option *config_options(size_t *ret_count) {

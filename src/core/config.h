@@ -59,6 +59,11 @@ typedef struct Config {
         int64_t cache_ttl_ms;  /* 0: no cache */
         char *web_root;
         char *websocket_url; /* what the dashboard connects to; "": its own host, websocket_port */
+
+        int64_t repair_window_ms; /* how far back gaps are looked for; 0: not at all */
+        int64_t repair_gap_min_ms;
+        int64_t repair_call_interval_ms;
+        int64_t repair_max_run_ms;
 } Config;
 
 typedef enum OptionType {

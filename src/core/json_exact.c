@@ -118,8 +118,7 @@ int json_exact_parse(const char *text, size_t length, json_t **ret, json_error_t
         return 0;
 }
 
-int json_exact_decimal(const json_t *object, const char *key, Decimal *ret) {
-        const json_t *value = json_object_get(object, key);
+int json_exact_to_decimal(const json_t *value, Decimal *ret) {
         if (!value || json_is_null(value))
                 return -ENODATA;
         const char *text = json_string_value(value);
@@ -128,23 +127,31 @@ int json_exact_decimal(const json_t *object, const char *key, Decimal *ret) {
         return decimal_parse(text + 1, json_string_length(value) - 1, ret);
 }
 
-int json_exact_int(const json_t *object, const char *key, int64_t *ret) {
+int json_exact_decimal(const json_t *object, const char *key, Decimal *ret) {
+        return json_exact_to_decimal(json_object_get(object, key), ret);
+}
+
+int json_exact_to_int(const json_t *value, int64_t *ret) {
         Decimal d;
-        int r = json_exact_decimal(object, key, &d);
+        int r = json_exact_to_decimal(value, &d);
         if (r < 0)
                 return r;
 
         char *end;
         errno = 0;
-        long long value = strtoll(d.text, &end, 10);
+        long long number = strtoll(d.text, &end, 10);
         if (errno == ERANGE)
                 return -ERANGE;
         if (*end == '.') /* 12.0 is an integer too, as the collectors of 2025 write them */
                 end += 1 + strspn(end + 1, "0");
         if (*end != '\0')
                 return -EINVAL;
-        *ret = value;
+        *ret = number;
         return 0;
+}
+
+int json_exact_int(const json_t *object, const char *key, int64_t *ret) {
+        return json_exact_to_int(json_object_get(object, key), ret);
 }
 
 const char *json_exact_string(const json_t *object, const char *key) {

@@ -19,6 +19,10 @@
 _must_check_ int json_exact_parse(const char *text, size_t length, json_t **ret,
                                   json_error_t *ret_error);
 
+/* A value of its own, e.g. an array's element; errors as below. */
+_must_check_ int json_exact_to_decimal(const json_t *value, Decimal *ret);
+_must_check_ int json_exact_to_int(const json_t *value, int64_t *ret);
+
 /* Member KEY of OBJECT. 0; -ENODATA: absent or null; -EINVAL: there, but not a number;
  * -ERANGE: a number out of bounds. ret_ is only touched on success. */
 _must_check_ int json_exact_decimal(const json_t *object, const char *key, Decimal *ret);

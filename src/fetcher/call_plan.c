@@ -12,18 +12,6 @@ static size_t list_length(char **list) {
         return n;
 }
 
-/* Percent-encodes what may not stand in a query (RFC 3986 section 2.3). */
-static int append_encoded(Buffer *b, const char *text) {
-        static const char unreserved[] =
-                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-        int r = 0;
-        for (; *text && r == 0; text++)
-                r = strchr(unreserved, *text)
-                                    ? buffer_append(b, text, 1)
-                                    : buffer_append_format(b, "%%%02X", (unsigned char) *text);
-        return r;
-}
-
 /* Takes ids up to the limits on their number and on the length of the target. */
 static int append_ids(Buffer *b, char **ids, size_t n, size_t *ret_taken) {
         int r = buffer_append_text(b, "&ids=");
@@ -33,7 +21,7 @@ static int append_ids(Buffer *b, char **ids, size_t n, size_t *ret_taken) {
                 size_t before = b->length;
                 r = taken > 0 ? buffer_append_text(b, "%2C") : 0;
                 if (r == 0)
-                        r = append_encoded(b, ids[taken]);
+                        r = buffer_append_encoded(b, ids[taken]);
                 if (r == -EMSGSIZE && taken > 0) {
                         b->length = before;
                         b->data[before] = '\0';

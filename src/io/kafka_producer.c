@@ -241,6 +241,45 @@ static bool refresh_metadata(KafkaProducer *p) {
         return found;
 }
 
+static int read_ranges(KafkaProducer *p, const rd_kafka_metadata_topic_t *topic,
+                       int64_t deadline_ms, KafkaRange *ranges) {
+        rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+        for (int i = 0; i < topic->partition_cnt && !code; i++) {
+                KafkaRange *range = &ranges[i];
+                int64_t left_ms = MAX_OF(deadline_ms - clock_monotonic_ms(), INT64_C(1));
+                range->partition = topic->partitions[i].id;
+                code = rd_kafka_query_watermark_offsets(p->rk, p->topic->topic, range->partition,
+                                                        &range->begin, &range->end, (int) left_ms);
+        }
+        return kafka_errno(code);
+}
+
+int kafka_producer_ranges(KafkaProducer *producer, int timeout_ms, KafkaRange **ret,
+                          size_t *ret_n) {
+        int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
+        const rd_kafka_metadata_t *metadata;
+        int r = -ENOENT;
+
+        rd_kafka_resp_err_t code = rd_kafka_metadata(producer->rk, 1, NULL, &metadata, timeout_ms);
+        if (code)
+                return kafka_errno(code);
+        for (int i = 0; i < metadata->topic_cnt && r == -ENOENT; i++) {
+                const rd_kafka_metadata_topic_t *topic = &metadata->topics[i];
+                if (strcmp(topic->topic, producer->topic->topic) != 0 || topic->partition_cnt < 1)
+                        continue;
+                _cleanup_free_ KafkaRange *ranges =
+                                calloc((size_t) topic->partition_cnt, sizeof(*ranges));
+                r = ranges ? read_ranges(producer, topic, deadline_ms, ranges) : -ENOMEM;
+                if (r < 0)
+                        break;
+                *ret_n = (size_t) topic->partition_cnt;
+                *ret = TAKE_PTR(ranges);
+        }
+        rd_kafka_metadata_destroy(metadata);
+        return r;
+}
+
 static rd_kafka_resp_err_t topic_result(rd_kafka_event_t *event, const char **ret_text) {
         const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(event);
         rd_kafka_resp_err_t code = rd_kafka_event_error(event);

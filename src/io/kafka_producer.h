@@ -46,6 +46,17 @@ _must_check_ int kafka_producer_send(KafkaProducer *producer, const void *key, s
 int kafka_producer_fd(const KafkaProducer *producer);
 void kafka_producer_dispatch(KafkaProducer *producer);
 
+/* What one partition holds. */
+typedef struct KafkaRange {
+        int32_t partition;
+        int64_t begin, end; /* offsets of its first message and behind its last one */
+} KafkaRange;
+
+/* Asks the broker what the topic holds, in at most about TIMEOUT_MS. The caller frees *ret.
+ * -ENOENT: there is no such topic; -ENOMEM, -ETIMEDOUT, ... */
+_must_check_ int kafka_producer_ranges(KafkaProducer *producer, int timeout_ms, KafkaRange **ret,
+                                       size_t *ret_n);
+
 /* How many messages wait or are on their way. */
 size_t kafka_producer_pending(const KafkaProducer *producer);
 /* Waits until all have been delivered. 0 or -ETIMEDOUT. */

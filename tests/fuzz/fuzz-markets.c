@@ -10,10 +10,16 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         char text[64];
         MarketsPage page;
+        MarketChart chart;
 
         coingecko_error_text((const char *) data, size, text, sizeof(text));
         for (const char *p = text; *p; p++)
                 must(*p >= ' ' && *p <= '~');
+        if (coingecko_parse_market_chart((const char *) data, size, &chart) == 0) {
+                for (size_t i = 0; i < chart.n_points; i++)
+                        must(decimal_is_positive(&chart.points[i].price));
+                market_chart_done(&chart);
+        }
         int r = coingecko_parse_markets((const char *) data, size, "usd", NOW, &page);
         must(r == 0 || r == -EBADMSG);
         if (r < 0)

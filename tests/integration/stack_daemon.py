@@ -15,6 +15,7 @@ BUILD = Path(os.environ.get("CRYPTO_PULSE_BUILD", SOURCE / ".stack/build"))
 PROGRAMS = {
     "fetcher": "src/fetcher/crypto-pulse-fetcher",
     "websocket": "src/websocket/crypto-pulse-websocket",
+    "maintenance": "src/maintenance/crypto-pulse-maintenance",
     "api": "src/api/crypto-pulse-api",
     "sim": "src/sim/coingecko-sim",
 }

@@ -9,7 +9,7 @@ import pytest
 from stack import SOURCE
 from stack_daemon import SANITIZER_OPTIONS, SANITIZER_REPORT, program
 
-DAEMONS = ("fetcher", "websocket", "api")
+DAEMONS = ("fetcher", "websocket", "api", "maintenance")
 SECRET = "hunter2-do-not-show"
 
 

@@ -16,6 +16,7 @@ PROGRAM = BUILD / "tests/unit/dump-markets"
 FIXTURES = os.environ.get("CRYPTO_PULSE_FIXTURES")
 NAMES = sorted(path.name for path in Path(FIXTURES).glob("*.json")) if FIXTURES else []
 MARKETS = [name for name in NAMES if name.startswith("markets_")]
+CHARTS = [name for name in NAMES if name.startswith("market_chart_")]
 OTHERS = [name for name in NAMES if not name.startswith("markets_")]
 
 pytestmark = pytest.mark.skipif(not NAMES, reason="CRYPTO_PULSE_FIXTURES names no folder of bodies")
@@ -74,8 +75,22 @@ def test_markets(name):
         assert skipped[3] == "current_price is null"
 
 
+@pytest.mark.parametrize("name", CHARTS)
+def test_market_charts(name):
+    body = (Path(FIXTURES) / name).read_bytes()
+    chart = json.loads(body, parse_float=str, parse_int=str)
+    caps, volumes = dict(chart["market_caps"]), dict(chart["total_volumes"])
+
+    lines = dump(body, "--chart")
+
+    assert lines == [[at, plain(price), plain(caps.get(at)), plain(volumes.get(at))]
+                     for at, price in chart["prices"]
+                     if price is not None and decimal.Decimal(price) > 0]
+    assert len(lines) > 10
+
+
 def test_there_is_something_to_compare():
-    assert len(MARKETS) > 0 and len(OTHERS) > 0
+    assert MARKETS and CHARTS and OTHERS
 
 
 @pytest.mark.parametrize("name", OTHERS)

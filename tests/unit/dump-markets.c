@@ -1,10 +1,12 @@
 /* Reads a body of /coins/markets from stdin through the fetcher's parser and prints what comes
  * out, one coin a line, fields separated by tabs, "-" for what the source did not say; then the
  * number of coins that were passed over. Or, if it is no such body, "error" and its readable text.
+ * With --chart: a body of /coins/{id}/market_chart, a line for each point.
  * For tests/integration/test_recorded_markets.py. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/buffer.h"
 #include "core/coingecko.h"
@@ -25,6 +27,19 @@ static void print_update(const PriceUpdate *u) {
                shown(u->change_24h.text), shown(u->change_percent_24h.text));
 }
 
+static int print_chart(const Buffer *body) {
+        MarketChart chart;
+
+        if (coingecko_parse_market_chart(body->data ? body->data : "", body->length, &chart) < 0)
+                return EXIT_FAILURE;
+        for (size_t i = 0; i < chart.n_points; i++)
+                printf("%lld\t%s\t%s\t%s\n", (long long) chart.points[i].timestamp_ms,
+                       chart.points[i].price.text, shown(chart.points[i].market_cap.text),
+                       shown(chart.points[i].volume_24h.text));
+        market_chart_done(&chart);
+        return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv) {
         _cleanup_buffer_ Buffer body = { .data = NULL };
         char chunk[65536], text[200];
@@ -33,6 +48,8 @@ int main(int argc, char **argv) {
         for (size_t n; (n = fread(chunk, 1, sizeof(chunk), stdin)) > 0;)
                 if (buffer_append(&body, chunk, n) < 0)
                         return EXIT_FAILURE;
+        if (argc > 1 && strcmp(argv[1], "--chart") == 0)
+                return print_chart(&body);
         int r = coingecko_parse_markets(body.data ? body.data : "", body.length,
                                         argc > 1 ? argv[1] : "usd", NOW, &page);
         if (r == -EBADMSG) {

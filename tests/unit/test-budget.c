@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "core/timestamp.h"
-#include "fetcher/budget.h"
+#include "io/budget.h"
 
 #define DAY INT64_C(86400000)
 
@@ -130,6 +130,25 @@ static void test_restart(void **state) {
         budget_done(&b);
 }
 
+/* Two programs with the same folder: what one spends the other knows with its next call. */
+static void test_shared(void **state) {
+        int64_t now = at("2026-11-22T11:22:33Z");
+        Budget a, b;
+
+        assert_int_equal(budget_open(&a, 10, *state, now), 0);
+        assert_int_equal(budget_open(&b, 10, *state, now), 0);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(budget_spend(&a, now), 0);
+        assert_int_equal(budget_spend(&b, now), 0);
+        assert_int_equal(b.used, 4);
+        assert_int_equal(budget_spend(&a, now), 0);
+        assert_int_equal(a.used, 5);
+        assert_int_equal(budget_spend(&b, at("2026-12-01T00:00:00Z")), 0);
+        assert_int_equal(b.used, 1);
+        budget_done(&a);
+        budget_done(&b);
+}
+
 /* Whatever stands in the file: an error, a count of 0, and the next call writes a good one. */
 static void test_corrupt(void **state) {
         static const char *const rows[] = {
@@ -213,6 +232,7 @@ int main(void) {
                 cmocka_unit_test(test_exhausted),
                 cmocka_unit_test(test_month),
                 cmocka_unit_test_setup_teardown(test_restart, make_folder, remove_folder),
+                cmocka_unit_test_setup_teardown(test_shared, make_folder, remove_folder),
                 cmocka_unit_test_setup_teardown(test_corrupt, make_folder, remove_folder),
                 cmocka_unit_test(test_unwritable),
                 cmocka_unit_test_setup_teardown(test_full_disk, make_folder, remove_folder),

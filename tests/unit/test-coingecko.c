@@ -124,6 +124,86 @@ static void test_no_page(void **state) {
         markets_page_done(&page);
 }
 
+static int parse_chart(const char *body, MarketChart *ret) {
+        return coingecko_parse_market_chart(body, strlen(body), ret);
+}
+
+/* Numbers keep their digits; what one series lacks the others do not pay for. */
+static void test_chart(void **state) {
+        static const char body[] =
+                        "{\"prices\":[[1795340000123,43210.0],[1795340300456.0,1.223e-09],"
+                        "[1795340600000,null],[1795340900000,-1],[1795341200000,0],[null,5],"
+                        "[1795341500000],7,[1795341800000,6],[1795342100000,\"8\"],"
+                        "[1795342400000,9.90]],"
+                        "\"market_caps\":[[1795340000123,8.45e+11],[1795340300000,1],"
+                        "[1795341800000,null],[1795342400000,2.50]],"
+                        "\"total_volumes\":[[1795330000000,3],[1795340300456,0.0],"
+                        "[1795342400000,4]],\"more\":1}";
+        static const struct {
+                int64_t at_ms;
+                const char *price, *cap, *volume;
+        } rows[] = {
+                { INT64_C(1795340000123), "43210.0", "845000000000", "" },
+                { INT64_C(1795340300456), "0.000000001223", "", "0.0" },
+                { INT64_C(1795341800000), "6", "", "" },
+                { INT64_C(1795342400000), "9.90", "2.50", "4" },
+        };
+        MarketChart chart;
+
+        (void) state;
+        assert_int_equal(parse_chart(body, &chart), 0);
+        assert_int_equal(chart.n_points, ELEMENTS(rows));
+        assert_int_equal(chart.n_skipped, 7);
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                const ChartPoint *p = &chart.points[i];
+                if (p->timestamp_ms != rows[i].at_ms || strcmp(p->price.text, rows[i].price) != 0 ||
+                    strcmp(p->market_cap.text, rows[i].cap) != 0 ||
+                    strcmp(p->volume_24h.text, rows[i].volume) != 0)
+                        fail_row(i, "%lld %s %s %s", (long long) p->timestamp_ms, p->price.text,
+                                 p->market_cap.text, p->volume_24h.text);
+        }
+        market_chart_done(&chart);
+        assert_null(chart.points);
+}
+
+static void test_empty_chart(void **state) {
+        static const char *const rows[] = {
+                "{\"prices\":[]}",
+                "{\"prices\":[[]],\"market_caps\":null,\"total_volumes\":7}",
+                "{\"prices\":[null,{},\"\"],\"market_caps\":[[]]}",
+        };
+        MarketChart chart;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                assert_int_equal(parse_chart(rows[i], &chart), 0);
+                if (chart.n_points != 0)
+                        fail_row(i, "%zu points", chart.n_points);
+                market_chart_done(&chart);
+        }
+}
+
+static void test_no_chart(void **state) {
+        static const char *const rows[] = {
+                "",
+                "[]",
+                "{}",
+                "Throttled",
+                "{\"prices\":null}",
+                "{\"prices\":{}}",
+                "{\"prices\":[[1795340000123,1]}",
+                "{\"error\":\"coin not found\"}",
+                "{\"status\":{\"error_code\":429,\"error_message\":\"x\"}}",
+        };
+        MarketChart chart = { .n_points = 42 };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                if (parse_chart(rows[i], &chart) != -EBADMSG)
+                        fail_row(i, "%s is accepted", rows[i]);
+        assert_int_equal(chart.n_points, 42);
+}
+
 static void test_error_text(void **state) {
         static const struct {
                 const char *body, *text;
@@ -195,8 +275,15 @@ static void try_body(const char *name, const Buffer *b) {
         bool markets = strncmp(name, "markets_", 8) == 0;
         char text[200];
         MarketsPage page;
+        MarketChart chart;
 
-        int r = coingecko_parse_markets(b->data, b->length, "usd", NOW, &page);
+        int r = coingecko_parse_market_chart(b->data, b->length, &chart);
+        assert_int_equal(r, strncmp(name, "market_chart_", 13) == 0 ? 0 : -EBADMSG);
+        if (r == 0) {
+                assert_true(chart.n_points > 0);
+                market_chart_done(&chart);
+        }
+        r = coingecko_parse_markets(b->data, b->length, "usd", NOW, &page);
         if (markets)
                 assert_int_equal(r, 0);
         if (r == 0)
@@ -235,11 +322,10 @@ static void test_recorded(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_page),
-                cmocka_unit_test(test_skipped),
-                cmocka_unit_test(test_no_page),
-                cmocka_unit_test(test_error_text),
-                cmocka_unit_test(test_error_text_bound),
+                cmocka_unit_test(test_page),        cmocka_unit_test(test_skipped),
+                cmocka_unit_test(test_no_page),     cmocka_unit_test(test_chart),
+                cmocka_unit_test(test_empty_chart), cmocka_unit_test(test_no_chart),
+                cmocka_unit_test(test_error_text),  cmocka_unit_test(test_error_text_bound),
                 cmocka_unit_test(test_recorded), /* last: left out without a folder */
         };
         size_t n = ELEMENTS(tests);

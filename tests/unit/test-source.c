@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "fetcher/source.h"
+#include "core/source.h"
 
 #define PUBLIC "https://api.coingecko.com/api/v3"
 #define PRO "https://pro-api.coingecko.com/api/v3"

@@ -1,6 +1,6 @@
 /* The monthly call budget: how many calls this calendar month (UTC) has cost, and how far apart
  * calls must be so that the rest lasts until its end. The count survives a restart in a small
- * file. One thread. */
+ * file, and programs that are given the same folder share it. One thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,8 +22,8 @@ _must_check_ int budget_open(Budget *ret, int64_t monthly_calls, const char *dir
                              int64_t now_ms);
 void budget_done(Budget *b);
 
-/* Counts one call that is about to be made and notes it in the file. 0 or negative errno (the
- * call is counted all the same). */
+/* Counts one call that is about to be made, and those that others have noted in the file
+ * meanwhile, and notes it there. 0 or negative errno (the call is counted all the same). */
 int budget_spend(Budget *b, int64_t now_ms);
 
 /* Milliseconds from one call to the next at which the rest of the budget lasts until the month's

@@ -1,4 +1,4 @@
-#include "fetcher/source.h"
+#include "core/source.h"
 
 #include <stdio.h>
 #include <string.h>

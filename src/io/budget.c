@@ -1,9 +1,10 @@
-#include "fetcher/budget.h"
+#include "io/budget.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -84,6 +85,33 @@ void budget_done(Budget *b) {
         b->path = NULL;
 }
 
+/* The file itself is replaced with each write, so the folder is what is locked. A descriptor to
+ * close, or negative errno. */
+static int lock_folder(const Budget *b) {
+        char folder[4096 + 16];
+
+        snprintf(folder, sizeof(folder), "%.*s", (int) (strrchr(b->path, '/') - b->path + 1),
+                 b->path);
+        int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        int r;
+        while ((r = flock(fd, LOCK_EX)) < 0 && errno == EINTR)
+                ;
+        if (r == 0)
+                return fd;
+        r = -errno;
+        close(fd);
+        return r;
+}
+
+/* Whoever shares the file may have counted on. A file that cannot be read changes nothing. */
+static void take_over_count(Budget *b) {
+        Budget noted = { .month = b->month, .path = b->path };
+        if (read_count(&noted) == 0)
+                b->used = MAX_OF(b->used, noted.used);
+}
+
 int budget_spend(Budget *b, int64_t now_ms) {
         int month = month_of(now_ms);
 
@@ -91,8 +119,18 @@ int budget_spend(Budget *b, int64_t now_ms) {
                 b->month = month;
                 b->used = 0;
         }
+        if (!b->path || b->monthly_calls == 0) {
+                b->used++;
+                return 0;
+        }
+        int lock = lock_folder(b);
+        if (lock >= 0)
+                take_over_count(b);
         b->used++;
-        return b->path && b->monthly_calls > 0 ? write_count(b) : 0;
+        int r = lock < 0 ? lock : write_count(b);
+        if (lock >= 0)
+                close(lock);
+        return r;
 }
 
 /* What the month of NOW_MS has used: nothing, if the count is an earlier month's. */
