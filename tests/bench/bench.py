@@ -258,6 +258,7 @@ class Starter:
 
     def __init__(self, folder, site):
         self.folder, self.site, self.n = Path(folder), site, 0
+        self.running = []
 
     def __call__(self, name, *arguments, **variables):
         self.n += 1
@@ -268,12 +269,21 @@ class Starter:
         if name != "sim":
             arguments = ("--config", config, *arguments)
             variables.setdefault("FRONTEND_PORT", 0)
-        return Daemon(name, folder, {**self.site.environment, **variables}, arguments)
+        daemon = Daemon(name, folder, {**self.site.environment, **variables}, arguments)
+        self.running.append(daemon)
+        return daemon
+
+    def close(self):
+        """Ends what a measurement that failed has left running."""
+        for daemon in self.running:
+            if daemon.running:
+                daemon.process.kill()
 
 
 def main():
     stack = Stack()
     folder = tempfile.mkdtemp(prefix="crypto-pulse-bench-")
+    start = None
     try:
         progress("PostgreSQL, Redis and Kafka start ...")
         stack.install_kafka()
@@ -287,6 +297,8 @@ def main():
         print_table("Size of the stripped binary", "kB", measure_sizes(folder))
         site.close()
     finally:
+        if start:
+            start.close()
         stack.close()
         shutil.rmtree(folder, ignore_errors=True)
 
