@@ -64,12 +64,14 @@ static int64_t point_time(size_t i, const Range *range, int64_t grid_ms) {
 
 static int append_series(Buffer *b, const ApiContext *c, size_t i, const Range *range,
                          Series series, const char *name) {
-        int64_t at = range->from_ms + range->step_ms - 1, time_ms;
+        int64_t at = range->from_ms - range->from_ms % range->step_ms, time_ms;
         int r = buffer_append_format(b, "\"%s\":[", name);
         bool first = true;
 
-        for (at -= at % range->step_ms; r == 0 && at <= range->to_ms; at += range->step_ms) {
+        for (; r == 0 && at <= range->to_ms; at += range->step_ms) {
                 time_ms = point_time(i, range, at);
+                if (time_ms < range->from_ms)
+                        continue;
                 if (time_ms > range->to_ms)
                         break;
                 if (!first)

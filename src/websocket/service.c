@@ -31,7 +31,7 @@
 #define STOP_TURN_MS 10
 /* What a backlog or a large message took is given back when it lies idle. */
 #define MEMORY_CHECK_MS 5000
-#define MEMORY_IDLE_MAX_BYTES (4u << 20)
+#define MEMORY_IDLE_MAX_BYTES (1u << 20)
 
 struct Service {
         Config *config;

@@ -211,6 +211,16 @@ def test_charts_like_recorded(sim, days, name):
         assert all(isinstance(at, int) and isinstance(value, float) for at, value in points)
 
 
+def test_range_begins_with_its_first_point(sim):
+    """Points do not lie on the grid: one that comes after FROM belongs to the range, even if its
+    place on the grid does not."""
+    day = sim.json("/coins/bitcoin/market_chart", vs_currency="usd", days=1)["prices"][:-1]
+    for point in day[1:20]:
+        part = sim.json("/coins/bitcoin/market_chart/range", vs_currency="usd",
+                        **{"from": point[0] // 1000, "to": day[-1][0] // 1000 + 1})["prices"]
+        assert part[0] == point
+
+
 # ---- the market -----------------------------------------------------------------------------------
 
 def test_pages_and_orders(sim):
