@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/lookups.h"
@@ -26,6 +27,11 @@
 #define TURN_MS 1000
 /* How often PostgreSQL is asked whether it is there while nobody else asks it anything. */
 #define TURNS_PER_PING 5
+/* Stopping: how long a client may take with its (next) request, and when everything is given up:
+ * later than any answer comes. */
+#define STOP_GRACE_MS 500
+#define STOP_MAX_MS 4500
+#define STOP_TURN_MS 10
 
 struct Api {
         Config *config;
@@ -43,8 +49,10 @@ struct Api {
 
         bool database_known, cache_known; /* the first try of each has ended */
         bool database_up;
+        char database_trouble[128]; /* why it is not */
         Episode database_down, cache_down;
         uint64_t n_requests, n_turns;
+        int64_t stop_ms; /* when stopping began; 0: not yet */
 };
 
 /* ---- state ----------------------------------------------------------------------------------- */
@@ -62,8 +70,13 @@ static void tell_state(Api *api) {
                 return;
         notify_ready(&api->notify, "Serving; database %s, cache %s.", state_text(api->database_up),
                      cache);
-        notify_status(&api->notify, "Serving; database %s, cache %s, %" PRIu64 " requests.",
-                      state_text(api->database_up), cache, api->n_requests);
+        if (api->database_up)
+                notify_status(&api->notify, "Serving; database up, cache %s, %" PRIu64 " requests.",
+                              cache, api->n_requests);
+        else
+                notify_status(&api->notify,
+                              "Serving; database DOWN (%s), cache %s, %" PRIu64 " requests.",
+                              api->database_trouble, cache, api->n_requests);
 }
 
 static void on_database(bool up, const char *reason, void *user) {
@@ -78,6 +91,8 @@ static void on_database(bool up, const char *reason, void *user) {
         if (up && episode_end(&api->database_down, clock_monotonic_ms(), &duration_ms))
                 journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
                             "PostgreSQL answers again, after %" PRId64 " s.", duration_ms / 1000);
+        if (!up)
+                snprintf(api->database_trouble, sizeof(api->database_trouble), "%s", reason);
         api->database_known = true;
         api->database_up = up;
         tell_state(api);
@@ -191,6 +206,43 @@ static void reload(Api *api) {
         notify_reloaded(&api->notify);
 }
 
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* Nobody who was accepted goes without an answer; who was not waits in the socket for the
+ * successor. */
+static void begin_stop(Api *api) {
+        if (api->stop_ms)
+                return;
+        api->stop_ms = clock_monotonic_ms();
+        notify_stopping(&api->notify);
+        http_server_stop(api->rest);
+        if (api->frontend)
+                http_server_stop(api->frontend);
+        web_timer_set(api->turn, STOP_TURN_MS);
+}
+
+static size_t drop_idle(HttpServer *server, bool late) {
+        if (!server)
+                return 0;
+        if (late)
+                http_server_drop_idle(server);
+        return http_server_count(server);
+}
+
+static void continue_stop(Api *api) {
+        int64_t elapsed_ms = clock_monotonic_ms() - api->stop_ms;
+        bool late = elapsed_ms > STOP_GRACE_MS;
+        size_t left = drop_idle(api->rest, late) + drop_idle(api->frontend, late);
+
+        lookups_expire(api->lookups);
+        if (left == 0 || elapsed_ms > STOP_MAX_MS)
+                web_loop_stop(api->loop);
+        else
+                web_timer_set(api->turn, STOP_TURN_MS);
+}
+
+/* ---- signals and turns ----------------------------------------------------------------------- */
+
 static void on_signal(void *user, short events) {
         Api *api = user;
         (void) events;
@@ -198,12 +250,17 @@ static void on_signal(void *user, short events) {
                 if (number == SIGHUP)
                         reload(api);
                 else
-                        web_loop_stop(api->loop);
+                        begin_stop(api);
         }
 }
 
 static void on_turn(void *user) {
         Api *api = user;
+
+        if (api->stop_ms) {
+                continue_stop(api);
+                return;
+        }
         lookups_expire(api->lookups);
         if (++api->n_turns % TURNS_PER_PING == 0)
                 lookups_ask(api->lookups, NULL, JOB_HEALTH, NULL, NULL);
@@ -255,7 +312,9 @@ static int open_server(Api *api, const char *name, int64_t port, HttpHandler han
         int r = listen_open(name, api->config->api_listen, (uint16_t) port, &fd, error,
                             sizeof(error));
         if (r < 0) {
-                log_error("%s", error);
+                journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CANNOT_LISTEN)), "Cannot listen: %s",
+                            error);
+                notify_failed(error);
                 return r;
         }
         r = http_server_new(ret, api->loop, fd, handler, api);
@@ -324,7 +383,8 @@ int api_run(Api *api) {
         log_info("Serving the API on port %" PRId64 " of %s.", api->config->api_port,
                  api->config->api_listen);
         int r = web_loop_run(api->loop);
-        notify_stopping(&api->notify);
+        if (!api->stop_ms)
+                notify_stopping(&api->notify);
         if (r < 0)
                 log_error("The event loop failed: %s", strerror(-r));
         else

@@ -1,6 +1,3 @@
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "api/api.h"
 #include "io/daemon.h"
 
@@ -26,5 +23,5 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-        return run(argc, argv) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return daemon_exit_status(run(argc, argv));
 }

@@ -47,7 +47,9 @@ struct HttpServer {
         HttpHandler handler;
         void *user;
         bool bodies;
+        bool stopping;
         HttpConn *conns;
+        size_t n_conns;
         uint64_t n_accepted;
         time_t date_s; /* what date[] says */
         char date[sizeof("Sun, 06 Nov 1994 08:49:37 GMT")];
@@ -70,6 +72,7 @@ static WebConn *conn_accept(void *user) {
         if (conn->next)
                 conn->next->prev = conn;
         server->conns = conn;
+        server->n_conns++;
         return &conn->web;
 }
 
@@ -100,6 +103,7 @@ static void conn_free(HttpConn *conn) {
                 conn->server->conns = conn->next;
         if (conn->next)
                 conn->next->prev = conn->prev;
+        conn->server->n_conns--;
         free(conn);
 }
 
@@ -283,7 +287,8 @@ void http_request_respond(HttpRequest *r, const HttpResponse *response) {
 
         if (conn) {
                 conn->request = NULL;
-                if (!r->keep_alive || response->close || response->cut_after > 0)
+                if (!r->keep_alive || response->close || response->cut_after > 0 ||
+                    conn->server->stopping)
                         conn->close_after = true;
                 conn_answered(conn, conn_send(conn, r, response));
         }
@@ -515,6 +520,30 @@ int http_server_new(HttpServer **ret, WebLoop *loop, int listen_fd, HttpHandler 
 
 void http_server_allow_bodies(HttpServer *server) {
         server->bodies = true;
+}
+
+void http_server_stop(HttpServer *server) {
+        server->stopping = true;
+        web_listener_free(TAKE_PTR(server->listener));
+}
+
+size_t http_server_count(const HttpServer *server) {
+        return server->n_conns;
+}
+
+/* A request that the kernel has got already counts: closing would reset the connection under it. */
+static bool conn_is_idle(const HttpConn *conn) {
+        int waiting = 0;
+
+        (void) ioctl(lws_get_socket_fd(conn->web.wsi), FIONREAD, &waiting);
+        return !conn->request && !conn->drain && waiting == 0;
+}
+
+void http_server_drop_idle(HttpServer *server) {
+        /* They are closed later, so the list stays as it is. */
+        for (HttpConn *conn = server->conns; conn; conn = conn->next)
+                if (conn_is_idle(conn))
+                        conn_close(conn);
 }
 
 void http_server_free(HttpServer *server) {

@@ -49,6 +49,12 @@ _must_check_ int http_server_new(HttpServer **ret, WebLoop *loop, int listen_fd,
                                  HttpHandler handler, void *user);
 /* Takes request bodies of at most HTTP_BODY_MAX; before the first request. */
 void http_server_allow_bodies(HttpServer *server);
+/* For an end that fails nobody: stops listening (whoever was not accepted yet waits in an inherited
+ * socket for the successor), and every answer from now on is its connection's last. */
+void http_server_stop(HttpServer *server);
+size_t http_server_count(const HttpServer *server); /* connections */
+/* Closes the connections on which no request is under way. */
+void http_server_drop_idle(HttpServer *server);
 /* Accepts NULL; before its loop. Requests that are still open stay valid until they are ended. */
 void http_server_free(HttpServer *server);
 DEFINE_CLEANUP(HttpServer *, http_server_free)

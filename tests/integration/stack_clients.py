@@ -1,6 +1,8 @@
 """What tests talk with: Kafka, PostgreSQL, Redis and WebSocket clients, and waiting."""
 
 import asyncio
+import contextlib
+import ctypes
 import json
 import threading
 import time
@@ -54,6 +56,30 @@ class Topic:
         admin.create_partitions([new])[self.name].result(30)
         self._producer = None
 
+    def delete_before(self, partition, offset):
+        """As when the retention is over. Debian's confluent_kafka has no call for it."""
+        kafka = ctypes.CDLL("librdkafka.so.1")
+        for name in ("conf_new", "new", "queue_new", "topic_partition_list_new", "DeleteRecords_new",
+                     "topic_partition_list_add", "queue_poll", "event_DeleteRecords_result",
+                     "DeleteRecords_result_offsets"):
+            getattr(kafka, f"rd_kafka_{name}").restype = ctypes.c_void_p
+        pointer, error = ctypes.c_void_p, ctypes.create_string_buffer(512)
+        conf = pointer(kafka.rd_kafka_conf_new())
+        kafka.rd_kafka_conf_set(conf, b"bootstrap.servers", self.broker.encode(), error, 512)
+        client = pointer(kafka.rd_kafka_new(0, conf, error, 512))
+        queue = pointer(kafka.rd_kafka_queue_new(client))
+        where = pointer(kafka.rd_kafka_topic_partition_list_new(1))
+        kafka.rd_kafka_topic_partition_list_add(where, self.name.encode(), partition)
+        kafka.rd_kafka_topic_partition_list_set_offset(where, self.name.encode(), partition,
+                                                       ctypes.c_int64(offset))
+        records = pointer(kafka.rd_kafka_DeleteRecords_new(where))
+        kafka.rd_kafka_DeleteRecords(client, ctypes.byref(records), ctypes.c_size_t(1), None, queue)
+        event = pointer(kafka.rd_kafka_queue_poll(queue, 30000))
+        assert event and kafka.rd_kafka_event_error(event) == 0
+        kafka.rd_kafka_event_destroy(event)
+        kafka.rd_kafka_queue_destroy(queue)
+        kafka.rd_kafka_destroy(client)
+
     def beside(self, suffix, config=None):
         """Another topic of the same broker, created."""
         topic = Topic(self.broker, f"{self.name}-{suffix}")
@@ -67,6 +93,15 @@ class Topic:
             return {n: consumer.get_watermark_offsets(
                         confluent_kafka.TopicPartition(self.name, n), timeout=10)[1]
                     for n in range(self.partitions())}
+        finally:
+            consumer.close()
+
+    def committed(self, group, partition):
+        """The offset that the group has left at Kafka; negative: none."""
+        consumer = confluent_kafka.Consumer({**self._settings, "group.id": group})
+        try:
+            where = confluent_kafka.TopicPartition(self.name, partition)
+            return consumer.committed([where], timeout=10)[0].offset
         finally:
             consumer.close()
 
@@ -135,6 +170,14 @@ class Database:
         rows = self.rows(sql, *arguments)
         return rows[0][0] if rows else None
 
+    @contextlib.contextmanager
+    def transaction(self):
+        """A cursor of another connection, whose transaction ends with the block."""
+        with psycopg2.connect(connect_timeout=5, **self._settings) as connection:
+            with connection.cursor() as cursor:
+                yield cursor
+        connection.close()
+
     def close(self):
         if self._connection:
             self._connection.close()
@@ -188,6 +231,11 @@ class WebSocketClient:
             self._open = self._open or opened
             self.error = self.error or error
             self._changed.notify_all()
+
+    @property
+    def close_code(self):
+        """Of the closing handshake (RFC 6455 section 7.4), or None."""
+        return self._socket.close_code
 
     @property
     def updates(self):

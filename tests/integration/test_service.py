@@ -76,6 +76,60 @@ def test_connections_wait_in_the_socket_while_the_service_restarts(daemon):
     client.close()
 
 
+def answers(client):
+    """What comes on a plain socket until its end."""
+    client.settimeout(30)
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def test_a_stop_fails_nobody(site, daemon, tmp_path):
+    """Who was accepted is answered; who was not waits in the socket for the successor."""
+    (tmp_path / "index.html").write_text("the page")
+    rest, frontend = listening(2)
+    request = b"GET /api/v1/cryptos HTTP/1.1\r\nHost: x\r\n\r\n"
+    first = inherit(daemon, (rest, frontend), "api:frontend", WEB_ROOT=tmp_path)
+    first.wait_ready()
+    silent, kept, waiting = (socket.create_connection(rest.getsockname()) for _ in range(3))
+    page = socket.create_connection(frontend.getsockname())
+    idle = socket.create_connection(rest.getsockname())
+    kept.sendall(request)
+    assert kept.recv(65536).startswith(b"HTTP/1.1 200")
+    with site.db.transaction() as table:
+        table.execute("lock table coins")
+        waiting.sendall(request.replace(b"cryptos", b"cryptos/bitcoin/history?limit=77"))
+        wait_until(lambda: site.db.value("select count(*) from pg_locks where not granted") == 1)
+        first.process.terminate()
+        wait_until(lambda: first.notify.messages[-1][1].get("STOPPING") == "1")
+        late = socket.create_connection(rest.getsockname())
+        late.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        silent.sendall(request)
+        kept.sendall(request)
+        page.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        for client in (silent, kept, page):
+            answer = answers(client)
+            assert answer.startswith(b"HTTP/1.1 200") and b"connection: close" in answer.lower()
+        assert answers(idle) == b""
+        assert first.running  # one is still to be answered
+    assert answers(waiting).startswith(b"HTTP/1.1 200")
+    assert first.wait_exit() == 0
+    inherit(daemon, (rest, frontend), "api:frontend", WEB_ROOT=tmp_path)
+    assert answers(late).startswith(b"HTTP/1.1 200")
+
+
+def test_a_stop_does_not_wait_for_ever(site, daemon):
+    """PostgreSQL holds back an answer: 503 instead."""
+    api = daemon("api", FRONTEND_PORT=0, REDIS_HOST="")
+    api.wait_ready()
+    with site.db.transaction() as table:
+        table.execute("lock table coins")
+        client = socket.create_connection(("127.0.0.1", site.api_port))
+        client.sendall(b"GET /api/v1/cryptos HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: site.db.value("select count(*) from pg_locks where not granted") == 1)
+        api.process.terminate()
+        assert answers(client).startswith(b"HTTP/1.1 503")
+        assert api.wait_exit() == 0
+
+
 def test_inherited_socket_that_does_not_listen(daemon):
     with socket.socket() as plain:
         plain.bind(("127.0.0.1", 0))
@@ -94,6 +148,7 @@ def test_port_is_taken(daemon, tmp_path, name, variable):
         assert one.wait_exit() == 1
     (line,) = [line for line in one.log.splitlines() if "error: " in line]
     assert f"port {port} on 127.0.0.1 is taken by another program" in line
+    wait_until(lambda: f"port {port} on 127.0.0.1 is taken" in one.status)
     assert not one.ready
 
 
