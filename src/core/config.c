@@ -125,7 +125,8 @@ static const Option options[] = {
         { "postgres.database", "POSTGRES_DB", NEEDED_TEXT(63), FIELD(postgres_database),
           .default_text = "crypto-pulse", .help = "database name" },
 
-        { "redis.host", "REDIS_HOST", TEXT(4096), FIELD(redis_host), .default_text = "localhost",
+        { "redis.host", "REDIS_HOST", TEXT(4096), FIELD(redis_host),
+          .default_text = "/run/crypto-pulse-cache/redis.sock",
           .help = "server name or address, or the path of its unix socket; empty: no cache" },
         { "redis.port", "REDIS_PORT", INTEGER(1, 65535), FIELD(redis_port), .default_text = "6379",
           .help = "server port" },

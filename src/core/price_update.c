@@ -27,6 +27,6 @@ const char *price_update_check(const PriceUpdate *update, int64_t now_ms) {
         if (update->timestamp_ms < TIMESTAMP_MIN_MS)
                 return "timestamp is before 2009";
         if (update->timestamp_ms > now_ms + TIMESTAMP_AHEAD_MAX_MS)
-                return "timestamp is more than an hour ahead";
+                return "timestamp is more than a day ahead";
         return NULL;
 }

@@ -9,8 +9,9 @@
 
 /* No market existed before Bitcoin's first block, 2009-01-03. */
 #define TIMESTAMP_MIN_MS INT64_C(1230940800000)
-/* How far a source's clock may run ahead of ours before its time is called absurd. */
-#define TIMESTAMP_AHEAD_MAX_MS INT64_C(3600000)
+/* How far a source's clock may run ahead of ours before its time is called absurd. Ours may be the
+ * one that is wrong, by a time zone or after a jump, and no price may be lost to that. */
+#define TIMESTAMP_AHEAD_MAX_MS INT64_C(86400000)
 
 /* Parses RFC 3339 ("2026-11-22T11:22:33.123Z", any number of fraction digits, Z or an offset;
  * digits beyond the millisecond are cut). -EINVAL if it is anything else. */

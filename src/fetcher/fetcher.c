@@ -220,8 +220,9 @@ static int64_t ms_until_due(Fetcher *f, size_t *ret_call) {
                 return -1;
         }
         if (episode_end(&f->buffer_full, now, &duration_ms))
-                log_info("There is room for updates again, after %" PRId64 " s.",
-                         duration_ms / 1000);
+                journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
+                            "There is room for updates again, after %" PRId64 " s.",
+                            duration_ms / 1000);
         return MAX_OF(due - now, INT64_C(0));
 }
 
@@ -232,8 +233,9 @@ static void tell_budget(Fetcher *f, bool exhausted) {
         bool low = b->monthly_calls > 0 && b->used >= b->monthly_calls - b->monthly_calls / 10;
 
         if (!exhausted && episode_end(&f->budget_used, now, &duration_ms))
-                log_info("A new month, a new budget: polling goes on, after %" PRId64 " s.",
-                         duration_ms / 1000);
+                journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
+                            "A new month, a new budget: polling goes on, after %" PRId64 " s.",
+                            duration_ms / 1000);
         if (exhausted ? episode_fail(&f->budget_used, now) : low && !f->budget_low)
                 journal_log(LOG_WARNING,
                             LOG_FIELDS(LOG_EVENT(BUDGET_RUNNING_OUT),
@@ -261,6 +263,28 @@ static void apply_budget(Fetcher *f) {
         tell_budget(f, exhausted);
 }
 
+/* The worst first; "" if all is well. */
+static const char *trouble(const Fetcher *f) {
+        const struct {
+                const Episode *episode;
+                const char *text;
+        } rows[] = {
+                { &f->key_refused, "CoinGecko refuses the key; " },
+                { &f->source_down, "CoinGecko gives no usable answer; " },
+                { &f->buffer_full, "Memory is full, polling pauses; " },
+                { &f->broker_down, "Kafka cannot be used; " },
+                { &f->rate_limited, "CoinGecko limits the rate of calls; " },
+                { &f->budget_used, "The month's budget of calls is used up; " },
+                { &f->clock_behind, "This host's clock is behind CoinGecko's; " },
+                { &f->source_stale, "CoinGecko's prices are stale; " },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                if (rows[i].episode->failures > 0)
+                        return rows[i].text;
+        return "";
+}
+
 static void tell_status(Fetcher *f) {
         size_t pending = kafka_producer_pending(f->producer);
         int64_t now = clock_monotonic_ms();
@@ -269,14 +293,14 @@ static void tell_status(Fetcher *f) {
                 notify_status(&f->notify, "Waiting for Kafka at %s; %zu updates wait in memory.",
                               f->config->kafka_brokers, pending);
         else if (f->answered_at_ms == 0)
-                notify_status(&f->notify, "Waiting for the first answer of %s.",
+                notify_status(&f->notify, "%sWaiting for the first answer of %s.", trouble(f),
                               f->source.base_url);
         else
                 notify_status(&f->notify,
-                              "%zu prices tracked, last answer %" PRId64 " s ago, %" PRIu64
+                              "%s%zu prices tracked, last answer %" PRId64 " s ago, %" PRIu64
                               " updates published, %zu waiting for Kafka.",
-                              publisher_n_coins(f->publisher), (now - f->answered_at_ms) / 1000,
-                              f->n_published, pending);
+                              trouble(f), publisher_n_coins(f->publisher),
+                              (now - f->answered_at_ms) / 1000, f->n_published, pending);
 }
 
 static int wait_for_events(Fetcher *f, int64_t timeout_ms) {

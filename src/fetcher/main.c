@@ -1,6 +1,4 @@
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fetcher/fetcher.h"
 #include "io/daemon.h"
@@ -31,5 +29,5 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-        return run(argc, argv) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return daemon_exit_status(run(argc, argv));
 }

@@ -12,6 +12,8 @@
 
 /* CoinGecko renews its prices every minute or faster. */
 #define STALE_MIN_MS 600000
+/* More than clocks differ that are kept right. */
+#define CLOCK_BEHIND_MS 60000
 
 static uint32_t random_bits(void) {
         uint32_t bits = 0;
@@ -156,6 +158,21 @@ static void tell_stale(Fetcher *f) {
                             age_ms / 1000);
 }
 
+static void tell_clock(Fetcher *f) {
+        int64_t ahead_ms = publisher_newest_ms(f->publisher) - clock_realtime_ms();
+
+        if (ahead_ms <= CLOCK_BEHIND_MS)
+                tell_end(&f->clock_behind, "The clock of this host agrees with CoinGecko's again");
+        else if (episode_fail(&f->clock_behind, clock_monotonic_ms()))
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_EVENT(CLOCK_BEHIND),
+                                       LOG_NUMBER("AHEAD_S", ahead_ms / 1000)),
+                            "CoinGecko's newest price is %" PRId64
+                            " s ahead of this host's clock, which must be wrong; prices keep "
+                            "CoinGecko's time.",
+                            ahead_ms / 1000);
+}
+
 static size_t publish_page(Fetcher *f, const MarketsCall *call, const MarketsPage *page) {
         size_t n_published = 0;
         size_t n = MIN_OF(page->n_updates, call->n_wanted);
@@ -199,6 +216,7 @@ static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
         tell_skipped(f, call, &page);
         tell_missing(f, call, &page);
         tell_stale(f);
+        tell_clock(f);
         markets_page_done(&page);
         if (!note_trouble(f, call, TROUBLE_NO_ANSWER, false))
                 tell_end(&f->source_down, "CoinGecko answers again");

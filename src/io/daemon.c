@@ -4,13 +4,16 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/signalfd.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "io/config_file.h"
 #include "io/events.h"
 #include "io/journal.h"
+#include "io/notify.h"
 
 typedef struct CommandLine {
         const char *config_path;
@@ -66,30 +69,30 @@ static int parse_command_line(const DaemonInfo *info, int argc, char **argv, Com
         return 0;
 }
 
-/* CONSEQUENCE begins the log entry if it fails. */
-static int load_checked(const char *path, const char *(*check)(const Config *config),
-                        const char *consequence, Config **ret) {
+static int load_checked(const char *path, const char *(*check)(const Config *config), Config **ret,
+                        char *error, size_t error_size) {
         _cleanup_(config_freep) Config *config = NULL;
-        char error[1024];
 
-        int r = config_load(path, &config, error, sizeof(error));
-        if (r < 0) {
-                journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CONFIGURATION_REJECTED)), "%s: %s",
-                            consequence, error);
+        int r = config_load(path, &config, error, error_size);
+        if (r < 0)
                 return r;
-        }
         const char *reason = check ? check(config) : NULL;
         if (reason) {
-                journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CONFIGURATION_REJECTED)), "%s: %s.",
-                            consequence, reason);
+                snprintf(error, error_size, "%s.", reason);
                 return -EINVAL;
         }
         *ret = TAKE_PTR(config);
         return 0;
 }
 
+static void log_rejected(const char *consequence, const char *error) {
+        journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CONFIGURATION_REJECTED)), "%s: %s", consequence,
+                    error);
+}
+
 int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_config) {
         _cleanup_(config_freep) Config *config = NULL;
+        char error[1024];
         CommandLine c;
 
         int r = parse_command_line(info, argc, argv, &c);
@@ -105,9 +108,12 @@ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_con
         }
 
         journal_open(info->name);
-        r = load_checked(c.config_path, info->check, "The configuration cannot be used", &config);
-        if (r < 0)
-                return r;
+        r = load_checked(c.config_path, info->check, &config, error, sizeof(error));
+        if (r < 0) {
+                log_rejected("The configuration cannot be used", error);
+                notify_failed(error);
+                return r == -ENOMEM ? r : -ENOTRECOVERABLE;
+        }
         journal_set_level(config->log_level);
         if (c.check_config) {
                 printf("The configuration is valid.\n");
@@ -117,10 +123,20 @@ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_con
         return 0;
 }
 
+int daemon_exit_status(int r) {
+        if (r == -ENOTRECOVERABLE)
+                return EX_CONFIG;
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int daemon_reload_begin(const Config *current, const char *(*check)(const Config *config),
                         Config **ret_fresh) {
-        return load_checked(current->source, check,
-                            "The configuration is not reloaded, the old one stays", ret_fresh);
+        char error[1024];
+
+        int r = load_checked(current->source, check, ret_fresh, error, sizeof(error));
+        if (r < 0)
+                log_rejected("The configuration is not reloaded, the old one stays", error);
+        return r;
 }
 
 void daemon_reload_end(Config *current, Config *fresh) {
@@ -145,6 +161,7 @@ int daemon_signals(void) {
         sigaddset(&set, SIGTERM);
         sigaddset(&set, SIGINT);
         sigaddset(&set, SIGHUP);
+        sigaddset(&set, DAEMON_SIGNAL_RESTART);
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
                 return -errno;
         int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

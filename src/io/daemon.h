@@ -2,7 +2,12 @@
  * signals. Main thread. */
 #pragma once
 
+#include <signal.h>
+
 #include "core/config.h"
+
+/* Like SIGTERM, but a successor follows at once: RestartKillSignal= of the units. */
+#define DAEMON_SIGNAL_RESTART SIGUSR1
 
 typedef struct DaemonInfo {
         const char *name;    /* "crypto-pulse-fetcher" */
@@ -14,8 +19,13 @@ typedef struct DaemonInfo {
 
 /* Reads the command line (--config FILE, --check-config, --help, --version) and the
  * configuration, opens the log. Returns 0: go on, *ret_config is the caller's; 1: done
- * successfully (--help and the like); negative errno: reported already, exit with failure. */
+ * successfully (--help and the like); negative errno: reported already, exit with failure.
+ * -ENOTRECOVERABLE: the configuration is refused. */
 _must_check_ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_config);
+/* What main() returns for the outcome R of a daemon: 0, 1, or for -ENOTRECOVERABLE 78 (EX_CONFIG,
+ * sysexits.h), which tells the service manager that trying again helps nobody before somebody has
+ * acted. */
+int daemon_exit_status(int r);
 
 /* For systemctl reload: reads the configuration that CURRENT came from once more. 0 with a whole
  * and valid one; a negative errno, reported: the old one stays. CHECK as in DaemonInfo. */
@@ -25,8 +35,8 @@ _must_check_ int daemon_reload_begin(const Config *current,
 /* Takes over what is reloadable of FRESH, which is freed, and reports it. */
 void daemon_reload_end(Config *current, Config *fresh);
 
-/* Blocks SIGTERM, SIGINT and SIGHUP in this and all later threads and ignores SIGPIPE.
- * Returns a signalfd that reports them, or a negative errno. */
+/* Blocks SIGTERM, SIGINT, SIGHUP and DAEMON_SIGNAL_RESTART in this and all later threads and
+ * ignores SIGPIPE. Returns a signalfd that reports them, or a negative errno. */
 _must_check_ int daemon_signals(void);
 /* The next signal's number from such a descriptor; 0 if there is none; negative errno. */
 int daemon_next_signal(int fd);

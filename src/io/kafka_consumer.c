@@ -146,6 +146,38 @@ int kafka_consumer_start(KafkaConsumer *c, const KafkaPosition *starts, size_t n
         return r;
 }
 
+/* The offsets that kafka_consumer_report() has left, of N partitions; or all invalid. */
+static rd_kafka_topic_partition_list_t *reported_positions(KafkaConsumer *c,
+                                                           const KafkaPosition *starts, size_t n) {
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) n);
+
+        for (size_t i = 0; i < n; i++)
+                rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(c->topic),
+                                                  starts[i].partition);
+        (void) rd_kafka_committed(c->rk, list, REQUEST_TIMEOUT_MS);
+        return list;
+}
+
+void kafka_consumer_past(KafkaConsumer *c, const KafkaPosition *starts, size_t n, KafkaPast *ret) {
+        rd_kafka_topic_partition_list_t *reported = reported_positions(c, starts, n);
+        int64_t until_ms = clock_monotonic_ms() + REQUEST_TIMEOUT_MS;
+
+        *ret = (KafkaPast){ .reread = 0 };
+        for (size_t i = 0; i < n; i++) {
+                int64_t left_ms = MAX_OF(until_ms - clock_monotonic_ms(), INT64_C(1));
+                int64_t low = 0, high;
+
+                (void) rd_kafka_query_watermark_offsets(c->rk, rd_kafka_topic_name(c->topic),
+                                                        starts[i].partition, &low, &high,
+                                                        (int) left_ms);
+                /* Without a position everything is read that is there. */
+                int64_t begin = starts[i].offset < 0 ? low : starts[i].offset;
+                ret->reread += MAX_OF(reported->elems[i].offset - begin, INT64_C(0));
+                ret->expired += MAX_OF(low - begin, INT64_C(0));
+        }
+        rd_kafka_topic_partition_list_destroy(reported);
+}
+
 int kafka_consumer_rewind(KafkaConsumer *c) {
         if (!c->started)
                 return 0;

@@ -67,6 +67,13 @@ _must_check_ int kafka_consumer_read(KafkaConsumer *c, int first_ms, int more_ms
 size_t kafka_consumer_pending(const KafkaConsumer *c, const int32_t **ret_partitions);
 /* Says where to begin. STARTS must name just the pending partitions. */
 _must_check_ int kafka_consumer_start(KafkaConsumer *c, const KafkaPosition *starts, size_t n);
+typedef struct KafkaPast {
+        int64_t reread;  /* messages after the starts that the group had been past already */
+        int64_t expired; /* messages after the starts that the topic no longer holds */
+} KafkaPast;
+/* What Kafka knows about beginning at STARTS, for who wants to tell; zeros where it does not answer
+ * within a second. */
+void kafka_consumer_past(KafkaConsumer *c, const KafkaPosition *starts, size_t n, KafkaPast *ret);
 /* Reads nothing more until the next kafka_consumer_start(), which may begin anywhere: all of our
  * partitions are pending again. The last batch stays valid. */
 _must_check_ int kafka_consumer_rewind(KafkaConsumer *c);

@@ -132,6 +132,14 @@ static void explain(int r, const char *address, uint16_t port, char *error, size
                          "CAP_NET_BIND_SERVICE or a .socket unit",
                          port, address);
                 break;
+        case EAFNOSUPPORT:
+        case EPERM:
+                snprintf(error, error_size,
+                         "port %u on %s cannot be opened from inside of this service's sandbox, "
+                         "and its socket unit has handed over none: see systemctl status "
+                         "'crypto-pulse*.socket'",
+                         port, address);
+                break;
         case EADDRNOTAVAIL:
                 snprintf(error, error_size, "%s is not an address of this host", address);
                 break;

@@ -81,6 +81,10 @@ void notify_reloaded(Notify *n) {
                 sd_notify(0, "READY=1");
 }
 
+void notify_failed(const char *text) {
+        sd_notifyf(0, "STATUS=%s", text);
+}
+
 void notify_stopping(Notify *n) {
         (void) n;
         sd_notify(0, "STOPPING=1\nSTATUS=Stopping.");

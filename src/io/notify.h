@@ -27,3 +27,5 @@ void notify_watchdog(Notify *n);
 void notify_reloading(Notify *n);
 void notify_reloaded(Notify *n);
 void notify_stopping(Notify *n);
+/* STATUS= of a program that ends because of TEXT; it stays to be seen in systemctl status. */
+void notify_failed(const char *text);

@@ -35,7 +35,7 @@ struct WsServer {
         void *user;
         WsClient *clients;
         size_t n_open;
-        bool stopping;
+        bool stopping, restarting;
 };
 
 static int ws_event(WebConn *web, enum lws_callback_reasons reason, void *in, size_t length);
@@ -102,10 +102,22 @@ static void client_free(WsClient *client) {
         free(client);
 }
 
+/* https://www.iana.org/assignments/websocket/websocket.xml#close-code-number */
+static void client_say_goodbye(WsClient *client) {
+        if (client->server->restarting)
+                ws_client_close(client, 1012, "the server is restarting");
+        else
+                ws_client_close(client, 1001, "the server is stopping");
+}
+
 static int client_open(WsClient *client) {
         WsServer *server = client->server;
 
-        if (server->stopping || !server->events->on_open(client, server->user, &client->user)) {
+        if (server->stopping) {
+                client_say_goodbye(client);
+                return 0;
+        }
+        if (!server->events->on_open(client, server->user, &client->user)) {
                 ws_client_close(client, 1013, NULL);
                 return 0;
         }
@@ -253,26 +265,27 @@ size_t ws_server_count(const WsServer *server) {
         return server->n_open;
 }
 
-void ws_server_stop(WsServer *server) {
+void ws_server_stop(WsServer *server, bool restarting) {
         if (server->stopping)
                 return;
         server->stopping = true;
+        server->restarting = restarting;
         web_listener_free(TAKE_PTR(server->listener));
         for (WsClient *client = server->clients; client; client = client->next)
                 if (client->state == WS_OPEN)
-                        ws_client_close(client, 1001, "the server is stopping");
+                        client_say_goodbye(client);
 }
 
 static bool server_is_empty(void *user) {
         WsServer *server = user;
 
-        return server->n_open == 0;
+        return !server->clients;
 }
 
 void ws_server_free(WsServer *server) {
         if (!server)
                 return;
-        ws_server_stop(server);
+        ws_server_stop(server, false);
         web_loop_settle(server->loop, server_is_empty, server, STOP_MAX_MS);
         while (server->clients) {
                 web_conn_abandon(&server->clients->web);

@@ -39,8 +39,9 @@ _must_check_ int ws_frame_append_text(Buffer *b, const char *text, size_t length
 _must_check_ int ws_server_new(WsServer **ret, WebLoop *loop, int listen_fd, const WsEvents *events,
                                void *user);
 size_t ws_server_count(const WsServer *server); /* clients between on_open and on_close */
-/* Stops listening and closes every client with 1001, going away. */
-void ws_server_stop(WsServer *server);
+/* Stops listening and closes every client, also those whose handshake is under way, with 1001
+ * (going away), or, if RESTARTING, 1012 (service restart: come back soon). */
+void ws_server_stop(WsServer *server, bool restarting);
 /* Accepts NULL; before its loop. Stops it if need be, and lets the loop run for up to a second so
  * that the clients can be told; every on_close has come when it returns. */
 void ws_server_free(WsServer *server);

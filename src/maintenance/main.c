@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "io/daemon.h"
@@ -25,5 +24,5 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-        return run(argc, argv) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return daemon_exit_status(run(argc, argv));
 }

@@ -67,8 +67,11 @@ static void tell_state(Feed *f, const char *waits_for) {
                             "Waiting for %s (%s at %s): no new prices until it is there.",
                             waits_for, f->config->kafka_topic, f->config->kafka_brokers);
         if (!waits_for && episode_end(&f->kafka_away, now_ms, &duration_ms))
-                log_info("Reading topic %s again, after %" PRId64 " s.", f->config->kafka_topic,
-                         duration_ms / 1000);
+                journal_log(LOG_NOTICE,
+                            LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", f->config->kafka_topic),
+                                       LOG_NUMBER("DURATION_MS", duration_ms)),
+                            "Reading topic %s again, after %" PRId64 " s.", f->config->kafka_topic,
+                            duration_ms / 1000);
 }
 
 static void note_state(Feed *f) {

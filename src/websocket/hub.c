@@ -109,7 +109,7 @@ void hub_begin(Hub *hub) {
 
 /* ---- clients --------------------------------------------------------------------------------- */
 
-static bool has_room(Hub *hub) {
+static bool has_room(Hub *hub, const char *peer) {
         int64_t now_ms = clock_monotonic_ms(), duration_ms;
 
         if (hub->n_clients < hub->max_clients) {
@@ -117,7 +117,8 @@ static bool has_room(Hub *hub) {
                 return true;
         }
         if (episode_fail(&hub->full, now_ms))
-                journal_log(LOG_WARNING, LOG_FIELDS(LOG_EVENT(CLIENTS_REFUSED)),
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_EVENT(CLIENTS_REFUSED), LOG_TEXT("PEER", peer)),
                             "%zu clients are connected, as many as websocket.max_clients allows; "
                             "others are refused.",
                             hub->n_clients);
@@ -127,7 +128,7 @@ static bool has_room(Hub *hub) {
 static bool on_open(WsClient *ws, void *user, void **ret_client_user) {
         Hub *hub = user;
 
-        if (!has_room(hub))
+        if (!has_room(hub, ws_client_peer(ws)))
                 return false;
         Client *client = calloc(1, sizeof(*client));
         if (!client)
@@ -179,8 +180,11 @@ void hub_drop_stalled(Hub *hub, int64_t now_ms) {
                 if (client->waits_since_ms == 0 ||
                     now_ms - client->waits_since_ms < HUB_STALL_MAX_MS)
                         continue;
-                log_info("Client %s has taken nothing for %d s, dropping it.",
-                         ws_client_peer(client->ws), HUB_STALL_MAX_MS / 1000);
+                journal_log(LOG_INFO,
+                            LOG_FIELDS(LOG_TEXT("PEER", ws_client_peer(client->ws)),
+                                       LOG_NUMBER("DURATION_MS", now_ms - client->waits_since_ms)),
+                            "Client %s has taken nothing for %d s, dropping it.",
+                            ws_client_peer(client->ws), HUB_STALL_MAX_MS / 1000);
                 ws_client_drop(client->ws);
         }
 }

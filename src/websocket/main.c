@@ -1,6 +1,4 @@
 #include <malloc.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "io/daemon.h"
 #include "websocket/service.h"
@@ -32,5 +30,5 @@ int main(int argc, char **argv) {
          * message took would never be given back. */
         mallopt(M_ARENA_MAX, 2);
         mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-        return run(argc, argv) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return daemon_exit_status(run(argc, argv));
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -45,6 +46,8 @@ struct Persister {
         KafkaPosition next[KAFKA_BATCH_MAX];
 
         Rejects rejects;
+        pthread_mutex_t trouble_lock;
+        char trouble[PERSISTER_TROUBLE_SIZE];
         _Atomic int64_t lag;
         _Atomic uint64_t written, rejected;
 };
@@ -149,6 +152,29 @@ static int write_batch(Persister *p) {
         return r;
 }
 
+static void tell_past(Persister *p, const KafkaPosition *starts, size_t n) {
+        const char *topic = p->config->kafka_topic;
+        KafkaPast past;
+
+        kafka_consumer_past(p->consumer, starts, n, &past);
+        if (past.reread > 0)
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_EVENT(DATABASE_WENT_BACK),
+                                       LOG_TEXT("KAFKA_TOPIC", topic),
+                                       LOG_NUMBER("MESSAGES", past.reread)),
+                            "PostgreSQL stands %" PRId64
+                            " messages before what it had been told already, as after the restore "
+                            "of a backup; reading them again, nothing is doubled.",
+                            past.reread);
+        if (past.expired > 0)
+                journal_log(LOG_ERR,
+                            LOG_FIELDS(LOG_EVENT(MESSAGES_EXPIRED), LOG_TEXT("KAFKA_TOPIC", topic),
+                                       LOG_NUMBER("MESSAGES", past.expired)),
+                            "%" PRId64 " messages had left topic %s before they were written (see "
+                            "kafka.retention_ms), going on with what is there.",
+                            past.expired, topic);
+}
+
 static int start_reading(Persister *p) {
         const int32_t *partitions;
         size_t n = kafka_consumer_pending(p->consumer, &partitions);
@@ -161,8 +187,10 @@ static int start_reading(Persister *p) {
         for (size_t i = 0; i < n; i++)
                 starts[i].partition = partitions[i];
         int r = store_load_positions(p->store, starts, n);
-        if (r == 0)
-                r = kafka_consumer_start(p->consumer, starts, n);
+        if (r < 0)
+                return r;
+        tell_past(p, starts, n);
+        r = kafka_consumer_start(p->consumer, starts, n);
         if (r == 0)
                 log_info("Persisting %zu partitions of topic %s.", n, p->config->kafka_topic);
         return r;
@@ -190,14 +218,25 @@ static int persist_next(Persister *p) {
 
 /* ---- connecting and going on anyway ---------------------------------------------------------- */
 
-static void retry_later(Persister *p, const char *reason) {
+static void set_trouble(Persister *p, const char *text) {
+        pthread_mutex_lock(&p->trouble_lock);
+        snprintf(p->trouble, sizeof(p->trouble), "%s", text);
+        pthread_mutex_unlock(&p->trouble_lock);
+}
+
+/* EVENT: which of the two is in trouble. */
+static void retry_later(Persister *p, const char *event, const char *reason) {
         uint32_t random;
 
         if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
                 random = (uint32_t) clock_monotonic_ms();
         p->retry_ms = clock_monotonic_ms() + backoff_next_ms(&p->backoff, random);
+        set_trouble(p, reason);
         if (episode_fail(&p->away, clock_monotonic_ms()))
-                log_warning("Prices cannot be persisted now (%s), trying again every few seconds; "
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_TEXT("MESSAGE_ID", event),
+                                       LOG_TEXT("KAFKA_TOPIC", p->config->kafka_topic)),
+                            "Prices cannot be persisted now (%s), trying again every few seconds; "
                             "the broadcast goes on, and what is not yet written waits in Kafka.",
                             reason);
 }
@@ -206,8 +245,11 @@ static void tell_back(Persister *p) {
         int64_t duration_ms;
 
         backoff_reset(&p->backoff);
-        if (episode_end(&p->away, clock_monotonic_ms(), &duration_ms))
-                log_info("Prices are persisted again, after %" PRId64 " s.", duration_ms / 1000);
+        if (!episode_end(&p->away, clock_monotonic_ms(), &duration_ms))
+                return;
+        set_trouble(p, "");
+        journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
+                    "Prices are persisted again, after %" PRId64 " s.", duration_ms / 1000);
 }
 
 /* Back to the state where only PostgreSQL knows how far we are. */
@@ -217,7 +259,8 @@ static void give_up_batch(Persister *p, int code) {
 
         if (code != -ESTALE && *store_error(p->store))
                 reason = store_error(p->store);
-        retry_later(p, reason);
+        retry_later(p, code == -ESTALE ? EVENT_BROKER_UNREACHABLE : EVENT_DATABASE_UNREACHABLE,
+                    reason);
         store_close(TAKE_PTR(p->store));
         if (code == -ESTALE || kafka_consumer_rewind(p->consumer) < 0)
                 kafka_consumer_free(TAKE_PTR(p->consumer));
@@ -231,7 +274,7 @@ static int open_consumer(Persister *p) {
         int r = kafka_consumer_join(&p->consumer, &p->kafka_options, p->config->kafka_topic,
                                     p->config->kafka_group_id, NULL, error, sizeof(error));
         if (r < 0)
-                retry_later(p, error);
+                retry_later(p, EVENT_BROKER_UNREACHABLE, error);
         return r;
 }
 
@@ -242,7 +285,7 @@ static int open_store(Persister *p) {
                 return 0;
         int r = store_open(&p->store, p->config, p->cancel_fd, error);
         if (r < 0)
-                retry_later(p, error);
+                retry_later(p, EVENT_DATABASE_UNREACHABLE, error);
         return r;
 }
 
@@ -311,6 +354,7 @@ int persister_new(Persister **ret, const Config *config, Handover *handover) {
                                            .client_id = "crypto-pulse-persister",
                                            .log = on_kafka_log };
         p->backoff = (Backoff){ .min_ms = RETRY_MIN_MS, .max_ms = RETRY_MAX_MS };
+        pthread_mutex_init(&p->trouble_lock, NULL);
         p->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         p->updates = calloc(KAFKA_BATCH_MAX, sizeof(p->updates[0]));
         if (p->cancel_fd < 0 || !p->updates)
@@ -331,6 +375,7 @@ void persister_free(Persister *p) {
         worker_join(&p->worker);
         if (p->cancel_fd >= 0)
                 close(p->cancel_fd);
+        pthread_mutex_destroy(&p->trouble_lock);
         free(p->updates);
         free(p);
 }
@@ -341,6 +386,12 @@ Worker *persister_worker(Persister *p) {
 
 void persister_cancel(Persister *p) {
         (void) eventfd_write(p->cancel_fd, 1);
+}
+
+void persister_trouble(Persister *p, char ret[PERSISTER_TROUBLE_SIZE]) {
+        pthread_mutex_lock(&p->trouble_lock);
+        memcpy(ret, p->trouble, PERSISTER_TROUBLE_SIZE);
+        pthread_mutex_unlock(&p->trouble_lock);
 }
 
 int64_t persister_lag(const Persister *p) {

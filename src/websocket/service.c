@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "io/daemon.h"
+#include "io/events.h"
 #include "io/journal.h"
 #include "io/listen.h"
 #include "io/notify.h"
@@ -29,6 +30,8 @@
 #define CANCEL_AFTER_MS 2000
 #define STOP_MAX_MS 4500
 #define STOP_TURN_MS 10
+/* So long the start waits for Kafka, to be ready with the newest prices; then without them. */
+#define START_PATIENCE_MS 5000
 /* What a backlog or a large message took is given back when it lies idle. */
 #define MEMORY_CHECK_MS 5000
 #define MEMORY_IDLE_MAX_BYTES (1u << 20)
@@ -45,6 +48,7 @@ struct Service {
         Handover *handover;
         Feed *feed;
         Persister *persister;
+        int64_t start_ms;
         int64_t memory_ms; /* when it was looked after */
         int64_t stop_ms;   /* when stopping began; 0: not yet */
         bool threads_hang;
@@ -55,8 +59,12 @@ struct Service {
 static void describe_persister(const Service *s, char *text, size_t size) {
         const char *waits_for = worker_waits_for(persister_worker(s->persister));
         int64_t lag = persister_lag(s->persister);
+        char trouble[PERSISTER_TROUBLE_SIZE];
 
-        if (waits_for)
+        persister_trouble(s->persister, trouble);
+        if (waits_for && *trouble)
+                snprintf(text, size, "persister waits for %s (%s)", waits_for, trouble);
+        else if (waits_for)
                 snprintf(text, size, "persister waits for %s", waits_for);
         else if (lag > 0)
                 snprintf(text, size, "%" PRId64 " messages to persist", lag);
@@ -67,7 +75,7 @@ static void describe_persister(const Service *s, char *text, size_t size) {
 static void tell_status(Service *s) {
         const char *waits_for = worker_waits_for(feed_worker(s->feed));
         HubState state = hub_state(s->hub);
-        char persister[96], age[48] = "no price yet";
+        char persister[PERSISTER_TROUBLE_SIZE + 96], age[48] = "no price yet";
 
         describe_persister(s, persister, sizeof(persister));
         if (state.newest_ms > 0)
@@ -116,6 +124,7 @@ static void give_back_memory(Service *s) {
 static void take_updates(Service *s) {
         /* Asked before the queue is emptied: what was handed over before is then in it. */
         bool caught_up = feed_is_caught_up(s->feed);
+        const char *waits_for = worker_waits_for(feed_worker(s->feed));
 
         for (;;) {
                 _cleanup_free_ UpdateBatch *batch = handover_take(s->handover);
@@ -124,10 +133,10 @@ static void take_updates(Service *s) {
                 hub_put(s->hub, batch);
         }
         /* Without Kafka the clients get what the database knows. */
-        if (caught_up || worker_waits_for(feed_worker(s->feed)))
+        if (caught_up || waits_for)
                 hub_begin(s->hub);
         hub_flush(s->hub);
-        if (caught_up)
+        if (caught_up || (waits_for && clock_monotonic_ms() - s->start_ms > START_PATIENCE_MS))
                 tell_ready(s);
 }
 
@@ -144,13 +153,13 @@ static void wake_loop(void *user) {
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static void begin_stop(Service *s) {
+static void begin_stop(Service *s, bool restarting) {
         if (s->stop_ms)
                 return;
         s->stop_ms = clock_monotonic_ms();
         notify_stopping(&s->notify);
-        log_info("Stopping.");
-        ws_server_stop(s->server);
+        log_info(restarting ? "Stopping, to be restarted." : "Stopping.");
+        ws_server_stop(s->server, restarting);
         worker_stop(feed_worker(s->feed));
         worker_stop(persister_worker(s->persister));
         handover_close(s->handover);
@@ -191,7 +200,7 @@ static void on_signal(void *user, short events) {
                 if (number == SIGHUP)
                         reload(s);
                 else
-                        begin_stop(s);
+                        begin_stop(s, number == DAEMON_SIGNAL_RESTART);
 }
 
 static void on_timer(void *user) {
@@ -218,7 +227,9 @@ static int open_server(Service *s) {
         int r = listen_open("websocket", s->config->websocket_listen,
                             (uint16_t) s->config->websocket_port, &fd, error, sizeof(error));
         if (r < 0) {
-                log_error("Cannot listen: %s", error);
+                journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CANNOT_LISTEN)), "Cannot listen: %s",
+                            error);
+                notify_failed(error);
                 return r;
         }
         r = ws_server_new(&s->server, s->loop, fd, &hub_events, s->hub);
@@ -292,6 +303,7 @@ void service_free(Service *service) {
 }
 
 int service_run(Service *s) {
+        s->start_ms = clock_monotonic_ms();
         web_timer_set(s->timer, 0);
         int r = web_loop_run(s->loop);
         if (s->threads_hang) {

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,27 @@ def bodies(prefix="", but=None):
 
 recorded = pytest.mark.skipif(not bodies(),
                               reason="CRYPTO_PULSE_FIXTURES names no folder of bodies")
+
+
+def test_clock_that_is_behind(sim, start, tail, tmp_path):
+    """This host's clock, against CoinGecko's: as after a jump back by two hours. Nothing is lost."""
+    def write(name, price, at):
+        (tmp_path / name).write_text(json.dumps(
+            [{"id": "bitcoin", "symbol": "btc", "name": "Bitcoin", "current_price": price,
+              "last_updated": at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}]))
+
+    now = datetime.now(timezone.utc)
+    write("markets_1.json", 1, now + timedelta(hours=2))
+    write("markets_2.json", 2, now + timedelta(hours=2, seconds=1))
+    market = sim("--replay", tmp_path)
+    fetcher = start(TRACKED_COIN_IDS="bitcoin")
+    market.wait_calls(2)
+    got = tail(start.topic)
+    got.wait_count(2)
+    assert [update["price"] for _, update in got.updates] == ["1", "2"]
+    line = fetcher.wait_log(r"warning: CoinGecko's newest price is (\d+) s ahead of this host's clock")
+    assert 7190 <= int(line[1]) <= 7201
+    fetcher.wait_status("This host's clock is behind CoinGecko's; 1 prices tracked")
 
 
 def replay_of(tmp_path, paths):

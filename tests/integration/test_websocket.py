@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from api_client import add_coin, add_price
 from stack_clients import wait_until
 from stack_daemon import program
 
@@ -337,11 +338,16 @@ def test_kafka_away_and_back(site, stack, service, connect, coin):
 
 def test_start_without_kafka(site, stack, daemon, connect, coin):
     stack.kafka.stop()
+    """Ready after some seconds with what the database knows; the rest follows."""
+    known = f"{coin}-known"
+    add_coin(site.db, known)
+    add_price(site.db, known, "7", stamp(0))
+    stack.kafka.stop()
     service = daemon("websocket")
     service.wait_status("Waiting for the Kafka broker")
-    assert not service.ready
-    stack.kafka.start()
     service.wait_ready()
+    assert connect().wait_for(lambda u: u["coinId"] == known)["price"] == "7"
+    stack.kafka.start()
     site.topic.produce(coin, message(1, 1))
     connect().wait_for(lambda u: u["coinId"] == coin)
     wait_count(site, coin, 1)
@@ -360,6 +366,37 @@ def test_topic_that_comes_later(site, daemon, connect, coin):
 
 
 # ---- exactly once ---------------------------------------------------------------------------
+
+
+def test_restored_backup(site, daemon, coin):
+    """Rows and positions are those of an earlier time: what came since is read again, from the
+    topic that has lost some of it."""
+    service = daemon("websocket")
+    service.wait_ready()
+    site.topic.produce_all([(coin, message(n + 1, n)) for n in range(100)], partition=1)
+    wait_count(site, coin, 100)
+    end = site.topic.ends()[1]
+    wait_until(lambda: site.topic.committed(site.group, 1) == end)
+
+    def restore(written):
+        """Until there the backup had come."""
+        site.db.rows("update kafka_offsets set next_offset = %s where topic = %s and partition = 1",
+                     end - 100 + written, site.topic.name)
+        site.db.rows("delete from prices where price > %s and coin_no ="
+                     " (select coin_no from coins where id = %s)", written, coin)
+        site.db.rows("select pg_terminate_backend(pid) from pg_stat_activity"
+                     " where application_name = 'crypto-pulse-websocket'")
+
+    restore(40)
+    wait_count(site, coin, 100)
+    assert service.wait_log(r"PostgreSQL stands (\d+) messages before")[1] == "60"
+    assert "had left topic" not in service.log
+    site.topic.delete_before(1, end - 30)
+    restore(40)
+    wait_count(site, coin, 70)
+    assert service.wait_log(r"(\d+) messages had left topic")[1] == "30"
+    assert site.db.value("select count(distinct ts) from prices where coin_no ="
+                         " (select coin_no from coins where id = %s)", coin) == 70
 
 
 def test_redelivery_changes_nothing(site, daemon, connect, coin):
@@ -517,13 +554,15 @@ def test_too_many_clients_are_refused(site, daemon, connect):
     assert service.log.count("others are refused") == 1
 
 
-def test_stop_says_goodbye(service, connect):
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 1001), (signal.SIGUSR1, 1012)])
+def test_stop_says_goodbye(service, connect, number, code):
     client = connect()
-    service.process.send_signal(signal.SIGTERM)
+    service.process.send_signal(number)
     started = time.monotonic()
     assert service.wait_exit(5) == 0
     assert time.monotonic() - started < 5
     wait_until(lambda: client.error)
+    assert client.close_code == code
     assert any(fields.get("STOPPING") == "1" for _, fields in service.notify.messages)
 
 

@@ -61,7 +61,7 @@ static void test_command_lines(void **state) {
                 { { "-V" }, 1, "test-daemon 0." },
                 { { "--help" }, 1, "Usage: test-daemon [--config FILE] [--check-config]" },
                 { { "-h", "--config", "/nonexistent" }, 1, "Usage: test-daemon" },
-                { { "--config", "/nonexistent" }, -ENOENT, "/nonexistent cannot be read" },
+                { { "--config", "/nonexistent" }, -ENOTRECOVERABLE, "/nonexistent cannot be read" },
                 { { "--config" }, -EINVAL, "test-daemon: option '--config' requires an argument" },
                 { { "--frobnicate" }, -EINVAL, "test-daemon: unrecognized option" },
                 { { "-x" }, -EINVAL, "test-daemon: invalid option" },
@@ -91,7 +91,7 @@ static void test_check(void **state) {
         check_result = "coingecko.plan needs a key";
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
                 Config *config = NULL;
-                assert_int_equal(begin(rows[i], &config, text), -EINVAL);
+                assert_int_equal(begin(rows[i], &config, text), -ENOTRECOVERABLE);
                 assert_non_null(strstr(text, "error: The configuration cannot be used: "
                                              "coingecko.plan needs a key.\n"));
                 assert_null(config);
@@ -167,7 +167,7 @@ static int wait_for_signal(int fd) {
 }
 
 static void test_signals(void **state) {
-        static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+        static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, DAEMON_SIGNAL_RESTART };
         int fd = daemon_signals(), pipe_fds[2];
 
         (void) state;
@@ -188,11 +188,19 @@ static void test_signals(void **state) {
         assert_true(daemon_next_signal(fd) < 0);
 }
 
+static void test_exit_status(void **state) {
+        (void) state;
+        assert_int_equal(daemon_exit_status(0), 0);
+        assert_int_equal(daemon_exit_status(1), 0);
+        assert_int_equal(daemon_exit_status(-EIO), 1);
+        assert_int_equal(daemon_exit_status(-ENOTRECOVERABLE), 78);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_command_lines), cmocka_unit_test(test_check),
                 cmocka_unit_test(test_reload),        cmocka_unit_test(test_help),
-                cmocka_unit_test(test_signals),
+                cmocka_unit_test(test_signals),       cmocka_unit_test(test_exit_status),
         };
         return cmocka_run_group_tests_name("daemon", tests, NULL, NULL);
 }

@@ -2,9 +2,10 @@
 
 #include "io/ws_server.h"
 
-#define HANDSHAKE                                                                                  \
-        "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"               \
+#define HANDSHAKE_BEGIN "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+#define HANDSHAKE_END                                                                              \
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+#define HANDSHAKE HANDSHAKE_BEGIN HANDSHAKE_END
 /* More than the kernel takes at once. */
 #define MANY 3000
 #define TEXT_BYTES 3000
@@ -81,17 +82,22 @@ static int tear_down(void **state) {
         return 0;
 }
 
-static int shake_hands(Fixture *f) {
+static void await_handshake(int fd) {
         char heard[1000] = "";
-        const int fd = connect_to(f->port);
 
-        say(fd, HANDSHAKE);
         /* One by one: the first frame may be right behind. */
         for (size_t n = 0; !strstr(heard, "\r\n\r\n"); n++)
                 assert_int_equal(recv(fd, heard + n, 1, 0), 1);
         assert_memory_equal(heard, "HTTP/1.1 101", 12);
         /* The example of RFC 6455 section 1.3. */
         assert_non_null(strstr(heard, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+}
+
+static int shake_hands(Fixture *f) {
+        const int fd = connect_to(f->port);
+
+        say(fd, HANDSHAKE);
+        await_handshake(fd);
         return fd;
 }
 
@@ -232,20 +238,36 @@ static void test_refused(void **state) {
         close(fd);
 }
 
-static void test_going_away(void **state) {
-        Fixture *f = *state;
-        const int fd = shake_hands(f);
+/* The close code of a client, and of one whose handshake comes when the server is stopping. */
+static void check_goodbye(Fixture *f, bool restarting, int code) {
+        const int late = connect_to(f->port); /* accepted before the next one */
+        const int fds[] = { shake_hands(f), late };
         unsigned char payload[256];
         size_t length;
 
         await_value(&f->opened, 1);
+        say(late, HANDSHAKE_BEGIN);
         stop_loop(f->loop, f->thread);
+        ws_server_stop(f->server, restarting);
+        say(late, HANDSHAKE_END);
         ws_server_free(TAKE_PTR(f->server));
-        assert_int_equal(read_frame(fd, payload, &length), 0x8);
-        assert_int_equal(payload[0] << 8 | payload[1], 1001);
+        await_handshake(late);
+        for (size_t i = 0; i < ELEMENTS(fds); i++) {
+                assert_int_equal(read_frame(fds[i], payload, &length), 0x8);
+                assert_int_equal(payload[0] << 8 | payload[1], code);
+                close(fds[i]);
+        }
+        assert_int_equal(f->opened, 1);
         assert_int_equal(f->closed, 1);
-        close(fd);
         start_loop(f->loop, &f->thread);
+}
+
+static void test_going_away(void **state) {
+        check_goodbye(*state, false, 1001);
+}
+
+static void test_restart(void **state) {
+        check_goodbye(*state, true, 1012);
 }
 
 int main(void) {
@@ -256,6 +278,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_clients_talk_and_leave, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_going_away, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
