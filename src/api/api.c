@@ -27,6 +27,8 @@
 #define TURN_MS 1000
 /* How often PostgreSQL is asked whether it is there while nobody else asks it anything. */
 #define TURNS_PER_PING 5
+/* A query that takes so long hangs: longer than connecting anew and asking twice ever can. */
+#define WORKER_LIMIT_MS 180000
 /* Stopping: how long a client may take with its (next) request, and when everything is given up:
  * later than any answer comes. */
 #define STOP_GRACE_MS 500
@@ -265,7 +267,8 @@ static void on_turn(void *user) {
         if (++api->n_turns % TURNS_PER_PING == 0)
                 lookups_ask(api->lookups, NULL, JOB_HEALTH, NULL, NULL);
         tell_state(api);
-        notify_watchdog(&api->notify);
+        if (workers_are_alive(api->workers, WORKER_LIMIT_MS))
+                notify_watchdog(&api->notify);
         web_timer_set(api->turn, TURN_MS);
 }
 

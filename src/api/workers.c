@@ -22,7 +22,11 @@ struct Workers {
         void (*on_done)(void *user);
         void *user;
         Queue *todo, *done;
-        pthread_t threads[N_WORKERS];
+        struct Worker {
+                Workers *workers;
+                pthread_t thread;
+                _Atomic int64_t busy_since_ms; /* monotonic; 0: it waits for a job */
+        } threads[N_WORKERS];
         size_t n_threads;
         int cancel_fd;              /* readable: queries are given up */
         atomic_llong refused_at_ms; /* monotonic, of the last failed connect; 0: none */
@@ -86,11 +90,14 @@ static void perform(Workers *w, PgConn **pg, Job *job) {
 }
 
 static void *work(void *user) {
-        Workers *w = user;
+        struct Worker *worker = user;
+        Workers *w = worker->workers;
         PgConn *pg = NULL;
 
         for (Job *job; (job = queue_pop(w->todo, -1));) {
+                atomic_store(&worker->busy_since_ms, clock_monotonic_ms());
                 perform(w, &pg, job);
+                atomic_store(&worker->busy_since_ms, 0);
                 /* Both queues hold MAX_JOBS, and no more jobs than that exist. */
                 if (queue_push(w->done, job) < 0)
                         job_free(job);
@@ -114,7 +121,8 @@ int workers_new(Workers **ret, const Config *config, void (*on_done)(void *user)
         if (r == 0)
                 r = queue_new(&w->done, MAX_JOBS + N_WORKERS, destroy_job);
         for (size_t i = 0; i < N_WORKERS && r == 0; i++) {
-                r = -pthread_create(&w->threads[i], NULL, work, w);
+                w->threads[i].workers = w;
+                r = -pthread_create(&w->threads[i].thread, NULL, work, &w->threads[i]);
                 if (r == 0)
                         w->n_threads++;
         }
@@ -132,12 +140,21 @@ void workers_free(Workers *workers) {
         if (workers->todo)
                 queue_close(workers->todo);
         for (size_t i = 0; i < workers->n_threads; i++)
-                pthread_join(workers->threads[i], NULL);
+                pthread_join(workers->threads[i].thread, NULL);
         queue_free(workers->todo);
         queue_free(workers->done);
         if (workers->cancel_fd >= 0)
                 close(workers->cancel_fd);
         free(workers);
+}
+
+bool workers_are_alive(const Workers *workers, int64_t limit_ms) {
+        for (size_t i = 0; i < workers->n_threads; i++) {
+                int64_t since_ms = atomic_load(&workers->threads[i].busy_since_ms);
+                if (since_ms && clock_monotonic_ms() - since_ms > limit_ms)
+                        return false;
+        }
+        return true;
 }
 
 int workers_submit(Workers *workers, Job *job) {

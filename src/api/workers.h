@@ -35,6 +35,9 @@ _must_check_ int workers_new(Workers **ret, const Config *config, void (*on_done
 void workers_free(Workers *workers); /* accepts NULL; the running queries are given up */
 DEFINE_CLEANUP(Workers *, workers_free)
 
+/* False if a query has been going on for longer than LIMIT_MS. */
+bool workers_are_alive(const Workers *workers, int64_t limit_ms);
+
 /* 0; -EAGAIN: too many jobs wait already. */
 _must_check_ int workers_submit(Workers *workers, Job *job);
 /* A job that has ended, or NULL. */

@@ -1,6 +1,7 @@
 #include "websocket/hub.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -113,7 +114,10 @@ static bool has_room(Hub *hub, const char *peer) {
         int64_t now_ms = clock_monotonic_ms(), duration_ms;
 
         if (hub->n_clients < hub->max_clients) {
-                (void) episode_end(&hub->full, now_ms, &duration_ms);
+                if (episode_end(&hub->full, now_ms, &duration_ms))
+                        journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
+                                    "There is room for clients again, after %" PRId64 " s.",
+                                    duration_ms / 1000);
                 return true;
         }
         if (episode_fail(&hub->full, now_ms))

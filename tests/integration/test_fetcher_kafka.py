@@ -1,12 +1,14 @@
 """The fetcher when Kafka goes away: whatever was fetched arrives, in order, once."""
 
 import re
+import subprocess
 
 import confluent_kafka.admin
 import pytest
 
 from market_client import assert_in_order, renewed
-from stack_clients import wait_until
+from stack_clients import Topic, wait_until
+from stack_daemon import BUILD
 
 
 @pytest.fixture(name="start")
@@ -111,3 +113,25 @@ def test_the_topic_is_deleted_in_the_middle(site, sim, start, tail):
     assert fetcher.running
     partitions = admin.list_topics(start.topic, timeout=10).topics[start.topic].partitions
     assert len(partitions) == 2
+
+
+def make_topic(site, *arguments, **variables):
+    return subprocess.run([BUILD / "src/setup/make-topic", *map(str, arguments)], check=False,
+                          env={**{k: str(v) for k, v in {**site.environment, **variables}.items()}},
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+
+
+def test_topic_is_made_by_the_setup(site, stack):
+    name = f"{site.name}-setup"
+    done = make_topic(site, 30, "/dev/null", KAFKA_TOPIC=name, KAFKA_PARTITIONS=5)
+    assert done.returncode == 0, done.stdout
+    assert f"Created topic {name}." in done.stdout
+    assert Topic(stack.kafka_broker, name).partitions() == 5
+    again = make_topic(site, 30, "/dev/null", KAFKA_TOPIC=name, KAFKA_PARTITIONS=7)
+    assert (again.returncode, again.stdout.count("Created")) == (0, 0)
+    assert Topic(stack.kafka_broker, name).partitions() == 5
+    stack.kafka.stop()
+    away = make_topic(site, 1, "/dev/null", KAFKA_TOPIC=name)
+    assert away.returncode == 1
+    assert "cannot be used (" in away.stdout and f"creates topic {name} as soon" in away.stdout
