@@ -171,12 +171,15 @@ class Database:
         return rows[0][0] if rows else None
 
     @contextlib.contextmanager
-    def transaction(self):
-        """A cursor of another connection, whose transaction ends with the block."""
-        with psycopg2.connect(connect_timeout=5, **self._settings) as connection:
+    def locked(self, table):
+        """While it lasts, queries of the table wait."""
+        connection = psycopg2.connect(connect_timeout=5, **self._settings)
+        try:
             with connection.cursor() as cursor:
-                yield cursor
-        connection.close()
+                cursor.execute(f"lock table {table} in access exclusive mode")
+            yield
+        finally:
+            connection.close()
 
     def close(self):
         if self._connection:

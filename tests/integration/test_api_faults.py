@@ -5,9 +5,7 @@ import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
-import psycopg2
 import pytest
 
 from api_client import (add_coin, add_price, ask, assert_problem, postgres_pids, read_answer, send,
@@ -251,19 +249,6 @@ def test_schema_is_missing(start, get):
 
 # ---- one question for many -------------------------------------------------------------------
 
-@contextmanager
-def locked(site, table):
-    """While it lasts, queries of the table wait."""
-    connection = psycopg2.connect(host="127.0.0.1", port=site.stack.postgres_port, user="crypto_pulse",
-                                  password=site.stack.password, dbname=site.name)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"lock table {table} in access exclusive mode")
-        yield
-    finally:
-        connection.close()
-
-
 def running_queries(site):
     return site.db.value("select count(*) from pg_stat_activity where state = 'active'"
                          " and application_name = 'crypto-pulse-api'")
@@ -275,7 +260,7 @@ def test_identical_requests_make_one_query(site, start, target, table):
     api.wait_status("database up, cache up")
     connections = [http.client.HTTPConnection("127.0.0.1", site.api_port, timeout=60)
                    for _ in range(50)]
-    with locked(site, table):
+    with site.db.locked(table):
         for connection in connections:
             send(connection, target)
         api.wait_status(r" 50 requests")
@@ -288,7 +273,7 @@ def test_identical_requests_make_one_query(site, start, target, table):
 
 def test_a_slow_query_is_answered_without_and_remembered(site, start, get):
     start().wait_status("database up, cache up")
-    with locked(site, "prices"):
+    with site.db.locked("prices"):
         answer = get(history("tether"))
         assert_problem(answer, 503)
         assert answer.headers["Retry-After"]
@@ -304,7 +289,7 @@ def test_a_slow_query_is_answered_without_and_remembered(site, start, get):
 def test_client_that_leaves_before_its_answer(site, start, get):
     api = start()
     api.wait_status("database up, cache up")
-    with locked(site, "prices"):
+    with site.db.locked("prices"):
         connection = http.client.HTTPConnection("127.0.0.1", site.api_port, timeout=60)
         send(connection, history("bitcoin"))
         wait_until(lambda: running_queries(site) == 1)
@@ -315,21 +300,22 @@ def test_client_that_leaves_before_its_answer(site, start, get):
 
 # ---- the end ---------------------------------------------------------------------------------
 
-def test_sigterm_ends_it_at_once(site, start):
-    """With idle keep-alive connections, and a query that does not end."""
+def test_sigterm_ends_it_soon(site, start):
+    """With idle keep-alive connections, and a query that does not end: 503 instead."""
     api = start()
     api.wait_status("database up, cache up")
     idle = [http.client.HTTPConnection("127.0.0.1", site.api_port) for _ in range(5)]
     for connection in idle:
         send(connection, HEALTH)
         assert read_answer(connection).status == 200
-    with locked(site, "prices"):
+    with site.db.locked("prices"):
         waiting = http.client.HTTPConnection("127.0.0.1", site.api_port, timeout=60)
         send(waiting, history("bitcoin"))
         wait_until(lambda: running_queries(site) == 1)
         began = time.monotonic()
         api.terminate()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 5
+    assert read_answer(waiting).status == 503
     assert re.search(r"Stopped\.$", api.log.strip())
     assert any(fields.get("STOPPING") == "1" for _, fields in api.notify.messages)
     for connection in idle + [waiting]:
@@ -344,7 +330,7 @@ def test_sigterm_while_postgres_hangs(site, start):
         send(waiting, CRYPTOS)
         began = time.monotonic()
         api.terminate()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 6
         waiting.close()
 
 

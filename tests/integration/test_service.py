@@ -94,8 +94,7 @@ def test_a_stop_fails_nobody(site, daemon, tmp_path):
     idle = socket.create_connection(rest.getsockname())
     kept.sendall(request)
     assert kept.recv(65536).startswith(b"HTTP/1.1 200")
-    with site.db.transaction() as table:
-        table.execute("lock table coins")
+    with site.db.locked("coins"):
         waiting.sendall(request.replace(b"cryptos", b"cryptos/bitcoin/history?limit=77"))
         wait_until(lambda: site.db.value("select count(*) from pg_locks where not granted") == 1)
         first.process.terminate()
@@ -114,20 +113,6 @@ def test_a_stop_fails_nobody(site, daemon, tmp_path):
     assert first.wait_exit() == 0
     inherit(daemon, (rest, frontend), "api:frontend", WEB_ROOT=tmp_path)
     assert answers(late).startswith(b"HTTP/1.1 200")
-
-
-def test_a_stop_does_not_wait_for_ever(site, daemon):
-    """PostgreSQL holds back an answer: 503 instead."""
-    api = daemon("api", FRONTEND_PORT=0, REDIS_HOST="")
-    api.wait_ready()
-    with site.db.transaction() as table:
-        table.execute("lock table coins")
-        client = socket.create_connection(("127.0.0.1", site.api_port))
-        client.sendall(b"GET /api/v1/cryptos HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_until(lambda: site.db.value("select count(*) from pg_locks where not granted") == 1)
-        api.process.terminate()
-        assert answers(client).startswith(b"HTTP/1.1 503")
-        assert api.wait_exit() == 0
 
 
 def test_inherited_socket_that_does_not_listen(daemon):
