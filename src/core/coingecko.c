@@ -68,39 +68,63 @@ static void note_skipped(MarketsPage *page, const PriceUpdate *u, const char *re
         page->skipped_reason = reason;
 }
 
-static int read_array(const json_t *array, const char *currency, int64_t now_ms, MarketsPage *ret) {
-        MarketsPage page = { .n_listed = json_array_size(array) };
+typedef struct Reading {
+        const MarketsReader *reader;
+        MarketsPage page;
+        size_t room; /* of page.updates */
+} Reading;
 
-        page.updates = calloc(MAX_OF(page.n_listed, (size_t) 1), sizeof(PriceUpdate));
-        if (!page.updates)
-                return -ENOMEM;
-        for (size_t i = 0; i < page.n_listed; i++) {
-                PriceUpdate u = { .market_cap_rank = 0 };
-                const char *reason = read_coin(json_array_get(array, i), currency, now_ms, &u);
-                if (reason) {
-                        note_skipped(&page, &u, reason);
-                        page.updates[page.n_listed - page.n_skipped] = u;
-                } else {
-                        page.updates[page.n_updates++] = u;
-                }
+/* The next place in the page's array, or NULL. */
+static PriceUpdate *next_place(Reading *reading) {
+        MarketsPage *page = &reading->page;
+
+        if (page->n_listed == reading->room) {
+                size_t room = MAX_OF(reading->room * 2, (size_t) 256);
+                PriceUpdate *grown = realloc(page->updates, room * sizeof(PriceUpdate));
+                if (!grown)
+                        return NULL;
+                page->updates = grown;
+                reading->room = room;
         }
-        *ret = page;
+        return &page->updates[page->n_listed];
+}
+
+static int take_coin(const json_t *coin, void *user) {
+        Reading *reading = user;
+        MarketsPage *page = &reading->page;
+        PriceUpdate *u = next_place(reading);
+
+        if (!u)
+                return -ENOMEM;
+        *u = (PriceUpdate){ .market_cap_rank = 0 };
+        const char *reason = read_coin(coin, reading->reader->currency, reading->reader->now_ms, u);
+        page->n_listed++;
+        if (reason) {
+                note_skipped(page, u, reason);
+                return 0;
+        }
+        if (reading->reader->take)
+                reading->reader->take(u, reading->reader->user);
+        /* The skipped ones stay behind. */
+        PriceUpdate good = *u;
+        *u = page->updates[page->n_updates];
+        page->updates[page->n_updates++] = good;
         return 0;
 }
 
-int coingecko_parse_markets(const char *body, size_t length, const char *currency, int64_t now_ms,
+int coingecko_parse_markets(const char *body, size_t length, const MarketsReader *reader,
                             MarketsPage *ret) {
-        json_error_t error;
-        json_t *root;
+        Reading reading = { .reader = reader };
 
-        int r = json_exact_parse(body, length, &root, &error);
-        if (r < 0)
+        int r = currency_is_valid(reader->currency)
+                                ? json_exact_each(body, length, take_coin, &reading)
+                                : -EBADMSG;
+        if (r < 0) {
+                markets_page_done(&reading.page);
                 return r;
-        r = json_is_array(root) && currency_is_valid(currency)
-                            ? read_array(root, currency, now_ms, ret)
-                            : -EBADMSG;
-        json_decref(root);
-        return r;
+        }
+        *ret = reading.page;
+        return 0;
 }
 
 /* ---- /coins/{id}/market_chart ---------------------------------------------------------------- */

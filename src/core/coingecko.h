@@ -20,11 +20,21 @@ typedef struct MarketsPage {
 
 void markets_page_done(MarketsPage *page);
 
+typedef struct MarketsReader {
+        const char *currency; /* which the call asked for */
+        int64_t now_ms;
+        /* Gets each good one at once, before the rest of the body is looked at: parsing a page
+         * takes as long as sending it on. NULL: not wanted. */
+        void (*take)(const PriceUpdate *update, void *user);
+        void *user;
+} MarketsReader;
+
 /* Parses the body of /coins/markets (https://docs.coingecko.com/reference/coins-markets).
  * A coin that cannot be used is skipped and counted, the rest is kept.
- * -EBADMSG: the body as a whole is not such an array; -ENOMEM. ret is only touched on success. */
-_must_check_ int coingecko_parse_markets(const char *body, size_t length, const char *currency,
-                                         int64_t now_ms, MarketsPage *ret);
+ * -EBADMSG: the body as a whole is not such an array (the coins before a syntax error have been
+ * taken: they are complete); -ENOMEM. ret is only touched on success. */
+_must_check_ int coingecko_parse_markets(const char *body, size_t length,
+                                         const MarketsReader *reader, MarketsPage *ret);
 
 typedef struct ChartPoint {
         int64_t timestamp_ms;

@@ -91,23 +91,28 @@ static void mark_numbers(const char *text, size_t length, Output *o) {
         }
 }
 
-int json_exact_parse(const char *text, size_t length, json_t **ret, json_error_t *ret_error) {
+/* TEXT with its numbers marked; the caller frees the bytes. */
+static int mark(const char *text, size_t length, Output *ret) {
         Output marked = { .bytes = NULL };
 
-        *ret_error = (json_error_t){ .line = -1 };
         if (length > SIZE_MAX / 8)
                 return -ENOMEM;
         mark_numbers(text, length, &marked);
-        _cleanup_free_ char *bytes = malloc(marked.length + 1);
-        if (!bytes)
+        marked.bytes = malloc(marked.length + 1);
+        if (!marked.bytes)
                 return -ENOMEM;
-        marked = (Output){ .bytes = bytes };
+        marked.length = 0;
         mark_numbers(text, length, &marked);
+        *ret = marked;
+        return 0;
+}
 
-        /* jansson takes a failed malloc() for a syntax error, or even drops the character that it
-         * had no room for and goes on (lex_save() in its load.c); errno tells. */
+/* jansson takes a failed malloc() for a syntax error, or even drops the character that it had no
+ * room for and goes on (lex_save() in its load.c); errno tells. */
+static int load(const char *bytes, size_t length, size_t flags, json_t **ret,
+                json_error_t *ret_error) {
         errno = 0;
-        json_t *root = json_loadb(bytes, marked.length, JSON_REJECT_DUPLICATES, ret_error);
+        json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | flags, ret_error);
         if (errno == ENOMEM) {
                 json_decref(root);
                 return -ENOMEM;
@@ -116,6 +121,71 @@ int json_exact_parse(const char *text, size_t length, json_t **ret, json_error_t
                 return -EBADMSG;
         *ret = root;
         return 0;
+}
+
+int json_exact_parse(const char *text, size_t length, json_t **ret, json_error_t *ret_error) {
+        Output marked;
+
+        *ret_error = (json_error_t){ .line = -1 };
+        int r = mark(text, length, &marked);
+        if (r < 0)
+                return r;
+        r = load(marked.bytes, marked.length, 0, ret, ret_error);
+        free(marked.bytes);
+        return r;
+}
+
+static const char *skip_space(const char *p, const char *end) {
+        while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
+                p++;
+        return p;
+}
+
+/* Takes the element that begins at *P and moves behind it. */
+static int take_element(const char **p, const char *end,
+                        int (*take)(const json_t *element, void *user), void *user) {
+        json_error_t error;
+        json_t *element;
+
+        int r = load(*p, (size_t) (end - *p), JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY, &element,
+                     &error);
+        if (r < 0)
+                return r;
+        r = take(element, user);
+        json_decref(element);
+        *p = skip_space(*p + error.position, end);
+        return r;
+}
+
+static int take_elements(const char *p, const char *end,
+                         int (*take)(const json_t *element, void *user), void *user) {
+        p = skip_space(p, end);
+        if (p == end || *p != '[')
+                return -EBADMSG;
+        p = skip_space(p + 1, end);
+        if (p < end && *p == ']')
+                return skip_space(p + 1, end) == end ? 0 : -EBADMSG;
+        for (;;) {
+                int r = take_element(&p, end, take, user);
+                if (r != 0)
+                        return r;
+                if (p == end || (*p != ',' && *p != ']'))
+                        return -EBADMSG;
+                if (*p++ == ']')
+                        return skip_space(p, end) == end ? 0 : -EBADMSG;
+        }
+}
+
+int json_exact_each(const char *text, size_t length, int (*take)(const json_t *element, void *user),
+                    void *user) {
+        Output marked;
+
+        int r = mark(text, length, &marked);
+        if (r < 0)
+                return r;
+        r = take_elements(marked.bytes, marked.bytes + marked.length, take, user);
+        free(marked.bytes);
+        return r;
 }
 
 int json_exact_to_decimal(const json_t *value, Decimal *ret) {

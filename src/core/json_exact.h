@@ -19,6 +19,12 @@
 _must_check_ int json_exact_parse(const char *text, size_t length, json_t **ret,
                                   json_error_t *ret_error);
 
+/* Parses an array of LENGTH bytes element by element: TAKE gets each one as soon as it is complete,
+ * borrowed, while what follows is not looked at yet. 0; -EBADMSG: no array, or a syntax error
+ * behind the elements that were taken; -ENOMEM; or what TAKE returned if that was not 0. */
+_must_check_ int json_exact_each(const char *text, size_t length,
+                                 int (*take)(const json_t *element, void *user), void *user);
+
 /* A value of its own, e.g. an array's element; errors as below. */
 _must_check_ int json_exact_to_decimal(const json_t *value, Decimal *ret);
 _must_check_ int json_exact_to_int(const json_t *value, int64_t *ret);

@@ -173,31 +173,39 @@ static void tell_clock(Fetcher *f) {
                             ahead_ms / 1000);
 }
 
-static size_t publish_page(Fetcher *f, const MarketsCall *call, const MarketsPage *page) {
-        size_t n_published = 0;
-        size_t n = MIN_OF(page->n_updates, call->n_wanted);
+typedef struct Publishing {
+        Fetcher *fetcher;
+        size_t n_wanted;
+        size_t n_taken, n_published;
+} Publishing;
 
-        for (size_t i = 0; i < n; i++) {
-                int r = publisher_publish(f->publisher, &page->updates[i]);
-                if (r > 0)
-                        n_published++;
-                else if (r < 0 && episode_fail(&f->buffer_full, clock_monotonic_ms()))
-                        log_warning("No room for the update of %s (%s); it is taken up at the "
-                                    "next poll.",
-                                    page->updates[i].coin_id, strerror(-r));
-        }
-        f->n_published += n_published;
-        return n_published;
+static void publish(const PriceUpdate *update, void *user) {
+        Publishing *p = user;
+        Fetcher *f = p->fetcher;
+
+        if (p->n_taken++ >= p->n_wanted)
+                return;
+        int r = publisher_publish(f->publisher, update);
+        if (r > 0)
+                p->n_published++;
+        else if (r < 0 && episode_fail(&f->buffer_full, clock_monotonic_ms()))
+                log_warning("No room for the update of %s (%s); it is taken up at the next poll.",
+                            update->coin_id, strerror(-r));
 }
 
 static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
         MarketsCall *call = &f->plan.calls[i];
+        Publishing publishing = { .fetcher = f, .n_wanted = call->n_wanted };
+        const MarketsReader reader = { .currency = call->currency,
+                                       .now_ms = clock_realtime_ms(),
+                                       .take = publish,
+                                       .user = &publishing };
         MarketsPage page;
         char text[200], reason[256];
 
         int r = coingecko_parse_markets(answer->body.data ? answer->body.data : "",
-                                        answer->body.length, call->currency, clock_realtime_ms(),
-                                        &page);
+                                        answer->body.length, &reader, &page);
+        f->n_published += publishing.n_published;
         if (r < 0) {
                 coingecko_error_text(answer->body.data ? answer->body.data : "",
                                      answer->body.length, text, sizeof(text));
@@ -206,13 +214,13 @@ static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
                 retry_later(f, i, answer->status, reason);
                 return;
         }
-        size_t n = publish_page(f, call, &page);
         schedule_succeeded(&f->schedule, i, clock_monotonic_ms());
         f->answered_at_ms = clock_monotonic_ms();
         journal_log(LOG_DEBUG,
                     LOG_FIELDS(LOG_NUMBER("RECEIVED_AT_NS", answer->received_at_ns),
                                LOG_NUMBER("DURATION_MS", answer->duration_ms)),
-                    "%zu coins in %s, %zu of them renewed.", page.n_listed, call->currency, n);
+                    "%zu coins in %s, %zu of them renewed.", page.n_listed, call->currency,
+                    publishing.n_published);
         tell_skipped(f, call, &page);
         tell_missing(f, call, &page);
         tell_stale(f);

@@ -8,6 +8,7 @@
 
 /* Every update that comes out may be published, and every text may be logged. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        static const MarketsReader reader = { .currency = "usd", .now_ms = NOW };
         char text[64];
         MarketsPage page;
         MarketChart chart;
@@ -20,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                         must(decimal_is_positive(&chart.points[i].price));
                 market_chart_done(&chart);
         }
-        int r = coingecko_parse_markets((const char *) data, size, "usd", NOW, &page);
+        int r = coingecko_parse_markets((const char *) data, size, &reader, &page);
         must(r == 0 || r == -EBADMSG);
         if (r < 0)
                 return 0;

@@ -50,8 +50,8 @@ int main(int argc, char **argv) {
                         return EXIT_FAILURE;
         if (argc > 1 && strcmp(argv[1], "--chart") == 0)
                 return print_chart(&body);
-        int r = coingecko_parse_markets(body.data ? body.data : "", body.length,
-                                        argc > 1 ? argv[1] : "usd", NOW, &page);
+        const MarketsReader reader = { .currency = argc > 1 ? argv[1] : "usd", .now_ms = NOW };
+        int r = coingecko_parse_markets(body.data ? body.data : "", body.length, &reader, &page);
         if (r == -EBADMSG) {
                 printf("error\t%s\n", coingecko_error_text(body.data ? body.data : "", body.length,
                                                            text, sizeof(text)));

@@ -101,7 +101,8 @@ static int parse_markets(void) {
                         "{\"id\":\"none\",\"current_price\":null}]";
         MarketsPage page;
 
-        int r = coingecko_parse_markets(body, strlen(body), "usd", NOW, &page);
+        const MarketsReader reader = { .currency = "usd", .now_ms = NOW };
+        int r = coingecko_parse_markets(body, strlen(body), &reader, &page);
         if (r < 0)
                 return r;
         assert_int_equal(page.n_updates, 1);

@@ -10,8 +10,10 @@
 #define NOW INT64_C(1795346553123) /* 2026-11-22T11:22:33.123Z */
 #define UPDATED "\"last_updated\":\"2026-11-22T11:22:00.000Z\""
 
+static const MarketsReader in_usd = { .currency = "usd", .now_ms = NOW };
+
 static int parse(const char *body, MarketsPage *ret) {
-        return coingecko_parse_markets(body, strlen(body), "usd", NOW, ret);
+        return coingecko_parse_markets(body, strlen(body), &in_usd, ret);
 }
 
 static void test_page(void **state) {
@@ -111,17 +113,59 @@ static void test_no_page(void **state) {
                 "[{\"id\":\"a\",\"current_price\":1.," UPDATED "}]",
                 "<!DOCTYPE html><html></html>",
         };
+        static const MarketsReader wrong = { .currency = "U/D", .now_ms = NOW };
         MarketsPage page = { .n_listed = 42 };
 
         (void) state;
         for (size_t i = 0; i < ELEMENTS(rows); i++)
                 if (parse(rows[i], &page) != -EBADMSG)
                         fail_row(i, "%s is accepted", rows[i]);
-        assert_int_equal(coingecko_parse_markets("[]", 2, "U/D", NOW, &page), -EBADMSG);
+        assert_int_equal(coingecko_parse_markets("[]", 2, &wrong, &page), -EBADMSG);
         assert_int_equal(page.n_listed, 42);
         assert_int_equal(parse("[]", &page), 0);
         assert_int_equal(page.n_listed, 0);
         markets_page_done(&page);
+}
+
+static void note_taken(const PriceUpdate *update, void *user) {
+        Buffer *taken = user;
+        assert_int_equal(buffer_append_format(taken, "%s=%s ", update->coin_id, update->price.text),
+                         0);
+}
+
+/* Each good coin is handed out once, in order, also those before a syntax error. */
+static void test_taken(void **state) {
+        static const struct {
+                const char *body;
+                int r;
+                const char *taken;
+        } rows[] = {
+                { "[]", 0, "" },
+                { "[{\"id\":\"a\",\"current_price\":1," UPDATED "},"
+                  "{\"id\":\"x\",\"current_price\":null," UPDATED "},"
+                  "{\"id\":\"b\",\"current_price\":2.50," UPDATED "}]",
+                  0, "a=1 b=2.50 " },
+                { "[{\"id\":\"a\",\"current_price\":1," UPDATED "},"
+                  "{\"id\":\"b\",\"current_price\":2",
+                  -EBADMSG, "a=1 " },
+                { "[{\"id\":\"a\",\"current_price\":1," UPDATED "}", -EBADMSG, "a=1 " },
+                { "[{\"id\":\"a\",\"current_price\":1," UPDATED "}] {", -EBADMSG, "a=1 " },
+                { "{\"error\":\"none\"}", -EBADMSG, "" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                _cleanup_buffer_ Buffer taken = { .max = 0 };
+                const MarketsReader reader = {
+                        .currency = "usd", .now_ms = NOW, .take = note_taken, .user = &taken
+                };
+                MarketsPage page;
+                int r = coingecko_parse_markets(rows[i].body, strlen(rows[i].body), &reader, &page);
+                if (r != rows[i].r || strcmp(taken.data ? taken.data : "", rows[i].taken) != 0)
+                        fail_row(i, "%d %s", r, taken.data ? taken.data : "");
+                if (r == 0)
+                        markets_page_done(&page);
+        }
 }
 
 static int parse_chart(const char *body, MarketChart *ret) {
@@ -283,7 +327,7 @@ static void try_body(const char *name, const Buffer *b) {
                 assert_true(chart.n_points > 0);
                 market_chart_done(&chart);
         }
-        r = coingecko_parse_markets(b->data, b->length, "usd", NOW, &page);
+        r = coingecko_parse_markets(b->data, b->length, &in_usd, &page);
         if (markets)
                 assert_int_equal(r, 0);
         if (r == 0)
@@ -291,7 +335,7 @@ static void try_body(const char *name, const Buffer *b) {
         else
                 assert_int_equal(r, -EBADMSG);
         for (size_t i = 1; i < 20; i++) {
-                r = coingecko_parse_markets(b->data, b->length * i / 20, "usd", NOW, &page);
+                r = coingecko_parse_markets(b->data, b->length * i / 20, &in_usd, &page);
                 assert_int_equal(r, -EBADMSG);
                 coingecko_error_text(b->data, b->length * i / 20, text, sizeof(text));
                 assert_true(strlen(text) > 0);
@@ -322,10 +366,15 @@ static void test_recorded(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_page),        cmocka_unit_test(test_skipped),
-                cmocka_unit_test(test_no_page),     cmocka_unit_test(test_chart),
-                cmocka_unit_test(test_empty_chart), cmocka_unit_test(test_no_chart),
-                cmocka_unit_test(test_error_text),  cmocka_unit_test(test_error_text_bound),
+                cmocka_unit_test(test_page),
+                cmocka_unit_test(test_skipped),
+                cmocka_unit_test(test_no_page),
+                cmocka_unit_test(test_taken),
+                cmocka_unit_test(test_chart),
+                cmocka_unit_test(test_empty_chart),
+                cmocka_unit_test(test_no_chart),
+                cmocka_unit_test(test_error_text),
+                cmocka_unit_test(test_error_text_bound),
                 cmocka_unit_test(test_recorded), /* last: left out without a folder */
         };
         size_t n = ELEMENTS(tests);

@@ -123,6 +123,59 @@ static void test_error_position(void **state) {
         assert_true(strlen(error.text) > 0);
 }
 
+static int note_element(const json_t *element, void *user) {
+        Buffer *seen = user;
+        Decimal number;
+
+        if (json_exact_to_decimal(element, &number) == 0)
+                return buffer_append_format(seen, "%s ", number.text);
+        if (json_is_string(element) && strcmp(json_string_value(element), "stop") == 0)
+                return 7;
+        return buffer_append_format(seen, "%d ", json_typeof(element));
+}
+
+static void test_each(void **state) {
+        static const struct {
+                const char *text;
+                int r;
+                const char *seen;
+        } rows[] = {
+                { "[]", 0, "" },
+                { " [ ] ", 0, "" },
+                { "[1.50]", 0, "1.50 " },
+                { "\n[ 1e2 , -3 ,\t{\"a\":[1]}, [] , \"x\",null ]\r\n", 0, "100 -3 0 1 2 7 " },
+                { "[1,\"stop\",2]", 7, "1 " },
+                { "", -EBADMSG, "" },
+                { "{}", -EBADMSG, "" },
+                { "7", -EBADMSG, "" },
+                { "[", -EBADMSG, "" },
+                { "[1", -EBADMSG, "1 " },
+                { "[1,", -EBADMSG, "1 " },
+                { "[1,]", -EBADMSG, "1 " },
+                { "[,1]", -EBADMSG, "" },
+                { "[1 2]", -EBADMSG, "1 " },
+                { "[1:2]", -EBADMSG, "3 " }, /* left as it is, an integer to jansson */
+                { "[1.,2]", -EBADMSG, "" },
+                { "[01]", -EBADMSG, "" },
+                { "[1][2]", -EBADMSG, "1 " },
+                { "[1] x", -EBADMSG, "1 " },
+                { "[{\"a\":1,\"a\":2}]", -EBADMSG, "" },
+                { "[1,{\"a\":1]", -EBADMSG, "1 " },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                _cleanup_buffer_ Buffer seen = { .max = 0 };
+                int r = json_exact_each(rows[i].text, strlen(rows[i].text), note_element, &seen);
+                if (r != rows[i].r || strcmp(seen.data ? seen.data : "", rows[i].seen) != 0)
+                        fail_row(i, "%s: %d %s", rows[i].text, r, seen.data ? seen.data : "");
+        }
+        /* An embedded NUL is no end. */
+        _cleanup_buffer_ Buffer seen = { .max = 0 };
+        assert_int_equal(json_exact_each("[1]\0", 4, note_element, &seen), -EBADMSG);
+        assert_int_equal(json_exact_each("[1,\0002]", 6, note_element, &seen), -EBADMSG);
+}
+
 /* An embedded NUL is a syntax error, not an end. */
 static void test_nul(void **state) {
         json_error_t error;
@@ -212,13 +265,10 @@ static void test_deep(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_numbers),
-                cmocka_unit_test(test_syntax_errors),
-                cmocka_unit_test(test_error_position),
-                cmocka_unit_test(test_nul),
-                cmocka_unit_test(test_int),
-                cmocka_unit_test(test_string),
-                cmocka_unit_test(test_many_numbers),
+                cmocka_unit_test(test_numbers),        cmocka_unit_test(test_syntax_errors),
+                cmocka_unit_test(test_error_position), cmocka_unit_test(test_nul),
+                cmocka_unit_test(test_each),           cmocka_unit_test(test_int),
+                cmocka_unit_test(test_string),         cmocka_unit_test(test_many_numbers),
                 cmocka_unit_test(test_deep),
         };
         return cmocka_run_group_tests_name("json-exact", tests, NULL, NULL);
