@@ -1,6 +1,8 @@
 """Booted Debian hosts with the packages, for the tests beside this. What is needed: root,
 mmdebstrap, systemd-nspawn, and CRYPTO_PULSE_PACKAGES, a folder with the packages of
-packaging/debian/build. CRYPTO_PULSE_SUITE names Debian's release (bookworm)."""
+packaging/debian/build. CRYPTO_PULSE_SUITE names Debian's release (bookworm). `make check-system`
+does all of it; afterwards one file can be run alone:
+  CRYPTO_PULSE_PACKAGES=$CONTAINER_DIR/packages-bookworm python3 -m pytest tests/system/test_faults.py"""
 import json
 import os
 import pathlib
@@ -12,16 +14,20 @@ import pytest
 HERE = pathlib.Path(__file__).parent
 CONTAINER = HERE / "container"
 FOLDER = pathlib.Path(os.environ.get("CONTAINER_DIR", "/var/tmp/crypto-pulse-containers"))
+API = "http://localhost:5001/api/v1"
+PAGE = "http://localhost:3000"
+DAEMONS = ["fetcher", "websocket", "api"]
 
 
 class Host:
-    """A booted container."""
+    """A booted container with the packages."""
 
-    def __init__(self, suite, name):
-        self.name = name
-        self.root = FOLDER / name / "root"
-        subprocess.run([CONTAINER, "stop", name], check=True)
-        subprocess.run([CONTAINER, "boot", suite, name], check=True)
+    def __init__(self, suite):
+        self.name = f"cp-{suite}"
+        self.stop()
+        subprocess.run([CONTAINER, "boot", suite, self.name], check=True)
+        leader = (FOLDER / self.name / "leader").read_text().strip()
+        self.root = pathlib.Path(f"/proc/{leader}/root")
 
     def stop(self):
         subprocess.run([CONTAINER, "stop", self.name], check=True)
@@ -57,6 +63,19 @@ class Host:
         text = self.run(f"journalctl -o json --no-pager {arguments}")
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
+    def wait_for_price(self):
+        """In the database."""
+        self.wait(f"curl -sf {API}/cryptos | grep -q '\"id\":\"bitcoin\"'", 60)
+
+    def copy(self, name):
+        """One of the programs beside this into the container, as /root/NAME."""
+        (self.root / "root" / name).write_text((HERE / name).read_text())
+
+    def start(self, *command):
+        """A program in the container that goes on; its output is a pipe."""
+        return subprocess.Popen([CONTAINER, "run", self.name, *command], stdout=subprocess.PIPE,
+                                stdin=subprocess.DEVNULL, text=True)
+
     def load(self, *urls):
         return Load(self, urls)
 
@@ -69,10 +88,9 @@ class Load:
         self.result = None
 
     def __enter__(self):
-        script = self.host.root / "root/load.py"
-        script.write_text((HERE / "load.py").read_text())
-        self.process = subprocess.Popen([CONTAINER, "run", self.host.name, "python3", "/root/load.py",
-                                         *self.urls], stdout=subprocess.PIPE, text=True)
+        self.host.copy("load.py")
+        self.process = self.host.start("python3", "/root/load.py", *self.urls)
+        self.host.wait("pgrep -f '^python3 /root/load.py'")
         return self
 
     def __exit__(self, *_):
@@ -95,15 +113,21 @@ def packages(suite):
         pytest.skip("system tests need CRYPTO_PULSE_PACKAGES: see packaging/debian/build")
     folder = pathlib.Path(os.environ["CRYPTO_PULSE_PACKAGES"])
     subprocess.run([CONTAINER, "make", suite, folder], check=True)
-    return sorted(p for p in folder.glob("*.deb") if "dbgsym" not in p.name)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def host(suite, packages):
-    """All packages installed, the simulator as the source, nothing of ours running."""
-    host = Host(suite, f"cp-{suite}")
-    for package in packages:
-        (host.root / "root" / package.name).write_bytes(package.read_bytes())
-    host.run("DEBIAN_FRONTEND=noninteractive apt-get install -qy /root/*.deb")
+def installed_host(suite, packages):
+    """All packages are installed, nothing of ours runs."""
+    host = Host(suite)
     yield host
     host.stop()
+
+
+@pytest.fixture(scope="module")
+def running_host(installed_host):
+    """All of it runs, with the simulator as the source."""
+    host = installed_host
+    host.run("crypto-pulse-simulate on && systemctl enable -q --now crypto-pulse.target")
+    host.wait_for_price()
+    return host
