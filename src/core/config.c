@@ -47,6 +47,7 @@ static bool is_header_value(const char *text) {
 }
 
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
+static const char *const log_formats[] = { "text", "json", NULL };
 static const char *const plans[] = { "auto", "keyless", "demo", "pro", NULL };
 
 #define FIELD(name) .offset = offsetof(Config, name)
@@ -59,6 +60,9 @@ static const Option options[] = {
         { "log_level", "LOG_LEVEL", NEEDED_TEXT(16), FIELD(log_level), .default_text = "info",
           .choices = log_levels, .reloadable = true,
           .help = "the least important messages that are logged" },
+        { "log_format", "LOG_FORMAT", NEEDED_TEXT(16), FIELD(log_format), .default_text = "text",
+          .choices = log_formats, .reloadable = true,
+          .help = "how lines are written where there is no journal: text or json" },
 
         { "coins", "TRACKED_COIN_IDS", .type = OPTION_LIST, .min = 1, .max = CONFIG_LIST_MAX,
           FIELD(coins), .default_text = "top:100", .valid = is_coin_entry, .reloadable = true,

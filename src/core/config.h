@@ -17,7 +17,8 @@
 typedef struct Config {
         char *source; /* the file it was read from, NULL: the default one */
 
-        char *log_level; /* "error", "warning", "info", "debug" */
+        char *log_level;  /* "error", "warning", "info", "debug" */
+        char *log_format; /* "text", "json": of what does not go to the journal */
 
         char **coins;      /* NULL-terminated: ids and "top:N" */
         char **currencies; /* NULL-terminated; the first is the default currency */

@@ -17,16 +17,17 @@
 
 typedef struct CommandLine {
         const char *config_path;
-        bool check_config, help, version;
+        bool check_config, check_ready, help, version;
 } CommandLine;
 
 static void print_help(const DaemonInfo *info) {
         size_t n;
         const Option *options = config_options(&n);
 
-        printf("Usage: %s [--config FILE] [--check-config]\n\n%s\n\n"
+        printf("Usage: %s [--config FILE] [--check-config | --check-ready]\n\n%s\n\n"
                "  -c, --config FILE   read this file, not " CONFIG_FILE_DEFAULT "\n"
                "      --check-config  read the configuration, say what is wrong with it, and end\n"
+               "      --check-ready   say whether the daemon of $NOTIFY_FILE is ready, and end\n"
                "  -h, --help          print this text and end\n"
                "  -V, --version       print the version and end\n\n"
                "Options of the configuration file, and the environment variables that override "
@@ -38,10 +39,11 @@ static void print_help(const DaemonInfo *info) {
 }
 
 static int parse_command_line(const DaemonInfo *info, int argc, char **argv, CommandLine *ret) {
-        enum { OPT_CHECK = 256 };
+        enum { OPT_CHECK = 256, OPT_READY };
         static const struct option long_options[] = {
                 { "config", required_argument, NULL, 'c' },
                 { "check-config", no_argument, NULL, OPT_CHECK },
+                { "check-ready", no_argument, NULL, OPT_READY },
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, 'V' },
                 { NULL, 0, NULL, 0 },
@@ -53,6 +55,8 @@ static int parse_command_line(const DaemonInfo *info, int argc, char **argv, Com
                         c.config_path = optarg;
                 else if (o == OPT_CHECK)
                         c.check_config = true;
+                else if (o == OPT_READY)
+                        c.check_ready = true;
                 else if (o == 'h')
                         c.help = true;
                 else if (o == 'V')
@@ -85,6 +89,15 @@ static int load_checked(const char *path, const char *(*check)(const Config *con
         return 0;
 }
 
+/* 1, or a negative errno if it is not: an exit status for whoever watches a container. */
+static int check_ready(void) {
+        char status[512];
+
+        int r = notify_check(status, sizeof(status));
+        puts(status);
+        return r < 0 ? r : 1;
+}
+
 static void log_rejected(const char *consequence, const char *error) {
         journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CONFIGURATION_REJECTED)), "%s: %s", consequence,
                     error);
@@ -106,6 +119,8 @@ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_con
                 printf("%s %s\n", info->name, PACKAGE_VERSION);
                 return 1;
         }
+        if (c.check_ready)
+                return check_ready();
 
         journal_open(info->name);
         r = load_checked(c.config_path, info->check, &config, error, sizeof(error));
@@ -115,6 +130,7 @@ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_con
                 return r == -ENOMEM ? r : -ENOTRECOVERABLE;
         }
         journal_set_level(config->log_level);
+        journal_set_format(config->log_format);
         if (c.check_config) {
                 printf("The configuration is valid.\n");
                 return 1;
@@ -145,6 +161,7 @@ void daemon_reload_end(Config *current, Config *fresh) {
         config_swap_reloadable(current, fresh);
         config_free(fresh);
         journal_set_level(current->log_level);
+        journal_set_format(current->log_format);
         if (fixed)
                 log_warning("The configuration is reloaded; %s keeps its old value until a "
                             "restart.",

@@ -17,7 +17,8 @@ typedef struct DaemonInfo {
         const char *(*check)(const Config *config);
 } DaemonInfo;
 
-/* Reads the command line (--config FILE, --check-config, --help, --version) and the
+/* Reads the command line (--config FILE, --check-config,
+ * --check-ready, --help, --version) and the
  * configuration, opens the log. Returns 0: go on, *ret_config is the caller's; 1: done
  * successfully (--help and the like); negative errno: reported already, exit with failure.
  * -ENOTRECOVERABLE: the configuration is refused. */

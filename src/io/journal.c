@@ -16,15 +16,19 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
+#include "core/buffer.h"
+
 #define MAX_FIELDS 24
 #define MAX_MESSAGE 2048
+#define MAX_JSON 32768
 
 /* The process's log, as stderr is the process's. */
 static struct {
         const char *identifier;
         bool to_journal;
         atomic_int level;
-} journal = { "crypto-pulse", false, LOG_INFO };
+        atomic_bool json;
+} journal = { "crypto-pulse", false, LOG_INFO, false };
 
 static const struct {
         const char *name;
@@ -55,7 +59,11 @@ void journal_set_level(const char *name) {
                         atomic_store(&journal.level, levels[i].priority);
 }
 
-static const char *priority_name(int priority) {
+void journal_set_format(const char *name) {
+        atomic_store(&journal.json, strcmp(name, "json") == 0);
+}
+
+static const char *priority_prefix(int priority) {
         switch (priority) {
         case LOG_ERR:
                 return "error: ";
@@ -68,6 +76,16 @@ static const char *priority_name(int priority) {
         }
 }
 
+static const char *priority_name(int priority) {
+        static const char *const names[] = { [LOG_ERR] = "error",
+                                             [LOG_WARNING] = "warning",
+                                             [LOG_NOTICE] = "notice",
+                                             [LOG_INFO] = "info",
+                                             [LOG_DEBUG] = "debug" };
+
+        return priority >= LOG_ERR && priority <= LOG_DEBUG ? names[priority] : "error";
+}
+
 /* What others wrote (a coin's name, a server's error) must not begin a line of its own. */
 static void flatten(char *text) {
         for (; *text; text++)
@@ -75,19 +93,24 @@ static void flatten(char *text) {
                         *text = ' ';
 }
 
-/* One write(2) per line, so that threads do not mix theirs. */
-static void write_line(int priority, const LogField *fields, const char *message) {
-        char line[MAX_MESSAGE + 1024];
+static void format_now(char text[64]) {
         struct timespec now;
         struct tm utc;
-        char time_text[32];
 
         clock_gettime(CLOCK_REALTIME, &now);
         gmtime_r(&now.tv_sec, &utc);
-        strftime(time_text, sizeof(time_text), "%Y-%m-%dT%H:%M:%S", &utc);
-        size_t n = (size_t) snprintf(line, sizeof(line), "%s.%03ldZ %s[%d]: %s%s", time_text,
-                                     now.tv_nsec / 1000000, journal.identifier, (int) getpid(),
-                                     priority_name(priority), message);
+        size_t n = strftime(text, 32, "%Y-%m-%dT%H:%M:%S", &utc);
+        snprintf(text + n, 64 - n, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+/* One write(2) per line, so that threads do not mix theirs. */
+static void write_text(int priority, const LogField *fields, const char *message) {
+        char line[MAX_MESSAGE + 1024];
+        char now[64];
+
+        format_now(now);
+        size_t n = (size_t) snprintf(line, sizeof(line), "%s %s[%d]: %s%s", now, journal.identifier,
+                                     (int) getpid(), priority_prefix(priority), message);
         for (const LogField *f = fields; f && f->name && n < sizeof(line) - 64; f++) {
                 if (strcmp(f->name, "MESSAGE_ID") == 0)
                         continue; /* for journalctl -x, not for the eye */
@@ -103,6 +126,62 @@ static void write_line(int priority, const LogField *fields, const char *message
         line[n++] = '\n';
         ssize_t written = write(STDERR_FILENO, line, n);
         (void) written; /* there is nowhere left to complain */
+}
+
+/* What is not UTF-8 cannot stand in JSON: then only its ASCII does. */
+static int append_string(Buffer *b, const char *text) {
+        char plain[MAX_MESSAGE];
+        size_t n;
+
+        int r = buffer_append_json_string(b, text);
+        if (r != -EILSEQ)
+                return r;
+        for (n = 0; n < sizeof(plain) - 1 && text[n]; n++)
+                plain[n] = (unsigned char) text[n] < 0x80 ? text[n] : '?';
+        plain[n] = '\0';
+        return buffer_append_json_string(b, plain);
+}
+
+static int append_field(Buffer *b, const LogField *f) {
+        int r = buffer_append_format(b, ",\"%s\":", f->name);
+        if (r < 0)
+                return r;
+        return f->text ? append_string(b, f->text)
+                       : buffer_append_format(b, "%lld", (long long) f->number);
+}
+
+static int append_entry(Buffer *b, int priority, const LogField *fields, const char *message) {
+        char now[64];
+
+        format_now(now);
+        int r = buffer_append_format(b,
+                                     "{\"time\":\"%s\",\"level\":\"%s\",\"service\":\"%s\","
+                                     "\"pid\":%d,\"message\":",
+                                     now, priority_name(priority), journal.identifier,
+                                     (int) getpid());
+        if (r == 0)
+                r = append_string(b, message);
+        for (const LogField *f = fields; r == 0 && f && f->name; f++)
+                r = append_field(b, f);
+        return r == 0 ? buffer_append_text(b, "}\n") : r;
+}
+
+/* One object a line; what is too much for that, or for the memory, is told in text. */
+static int write_json(int priority, const LogField *fields, const char *message) {
+        _cleanup_buffer_ Buffer b = { .max = MAX_JSON };
+
+        int r = append_entry(&b, priority, fields, message);
+        if (r == 0) {
+                ssize_t written = write(STDERR_FILENO, b.data, b.length);
+                (void) written;
+        }
+        return r;
+}
+
+static void write_line(int priority, const LogField *fields, const char *message) {
+        if (!atomic_load_explicit(&journal.json, memory_order_relaxed) ||
+            write_json(priority, fields, message) < 0)
+                write_text(priority, fields, message);
 }
 
 static void send_entry(int priority, const LogField *fields, const char *message) {

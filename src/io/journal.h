@@ -1,6 +1,6 @@
 /* Log entries: to the journal with fields when systemd connected stderr to it, else readable
- * lines on stderr. The only file that knows sd-journal. State is the process's, as stderr is:
- * journal_open() once, before the first thread; everything else from any thread.
+ * lines, or JSON objects, on stderr. The only file that knows sd-journal. State is the process's,
+ * as stderr is: journal_open() once, before the first thread; everything else from any thread.
  *
  * daemons log; core and io return errors instead. */
 #pragma once
@@ -27,6 +27,8 @@ typedef struct LogField {
 void journal_open(const char *identifier);
 /* "error", "warning", "info" or "debug": what is less important is not written. */
 void journal_set_level(const char *name);
+/* "text" or "json": what a line looks like where it does not go to the journal. */
+void journal_set_format(const char *name);
 
 /* FIELDS may be NULL. A sentence that says what happened and what follows from it. */
 _printf_(3, 4) void journal_log(int priority, const LogField *fields, const char *format, ...);

@@ -1,14 +1,44 @@
 #include "io/notify.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <systemd/sd-daemon.h>
 
 #include "core/clock.h"
 
 #define STATUS_INTERVAL_MS 1000
+/* A sign of life in the file so often, and how old it may be. */
+#define FILE_INTERVAL_MS 10000
+#define FILE_LIMIT_MS 60000
+
+static const char *file_path(void) {
+        const char *path = getenv("NOTIFY_FILE");
+
+        return path && *path ? path : NULL;
+}
+
+/* Renamed into its place, so that a reader finds a whole one. Whoever reads it finds out if that
+ * has failed: by its age. */
+static void write_file(bool ready, const char *status) {
+        const char *path = file_path();
+        char new_path[4096];
+
+        if (!path || snprintf(new_path, sizeof(new_path), "%s.new", path) >= (int) sizeof(new_path))
+                return;
+        FILE *file = fopen(new_path, "we");
+        if (!file)
+                return;
+        fprintf(file, "READY=%d\nSTATUS=%s\n", ready, status);
+        if (fclose(file) == 0)
+                (void) rename(new_path, path);
+}
 
 void notify_init(Notify *n) {
         uint64_t watchdog_us = 0;
@@ -16,6 +46,9 @@ void notify_init(Notify *n) {
         *n = (Notify){ .ready = false };
         if (sd_watchdog_enabled(0, &watchdog_us) > 0)
                 n->watchdog_ms = (int64_t) (watchdog_us / 2000);
+        else if (file_path())
+                n->watchdog_ms = FILE_INTERVAL_MS;
+        write_file(false, "Starting.");
 }
 
 /* Remembers the text as sent; false if it is what was sent last or comes too early. */
@@ -43,6 +76,7 @@ void notify_ready(Notify *n, const char *status_format, ...) {
         take_status(n, text, true);
         sd_notifyf(0, "READY=1\nSTATUS=%s", text);
         n->ready = true;
+        write_file(true, text);
 }
 
 void notify_status(Notify *n, const char *format, ...) {
@@ -52,8 +86,10 @@ void notify_status(Notify *n, const char *format, ...) {
         va_start(ap, format);
         vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
-        if (take_status(n, text, false))
-                sd_notifyf(0, "STATUS=%s", text);
+        if (!take_status(n, text, false))
+                return;
+        sd_notifyf(0, "STATUS=%s", text);
+        write_file(n->ready, text);
 }
 
 void notify_watchdog(Notify *n) {
@@ -64,6 +100,8 @@ void notify_watchdog(Notify *n) {
                 return;
         n->watchdog_due_ms = now + n->watchdog_ms / 2;
         sd_notify(0, "WATCHDOG=1");
+        if (file_path())
+                (void) utimensat(AT_FDCWD, file_path(), NULL, 0);
 }
 
 /* Type=notify-reload wants the time, so that it does not take an old message for a new one. */
@@ -83,9 +121,40 @@ void notify_reloaded(Notify *n) {
 
 void notify_failed(const char *text) {
         sd_notifyf(0, "STATUS=%s", text);
+        write_file(false, text);
 }
 
 void notify_stopping(Notify *n) {
         (void) n;
         sd_notify(0, "STOPPING=1\nSTATUS=Stopping.");
+        write_file(false, "Stopping.");
+}
+
+int notify_check(char *text, size_t size) {
+        const char *path = file_path();
+        char status[256] = "";
+        struct stat st = { .st_size = 0 };
+        int ready = 0;
+
+        if (!path) {
+                snprintf(text, size, "NOTIFY_FILE does not say where the daemon's status is.");
+                return -EINVAL;
+        }
+        FILE *file = fopen(path, "re");
+        if (!file) {
+                int r = -errno;
+                snprintf(text, size, "%s: %s", path, strerror(-r));
+                return r;
+        }
+        int n = fscanf(file, "READY=%d STATUS=%255[^\n]", &ready, status);
+        int r = fstat(fileno(file), &st);
+        fclose(file);
+        int64_t age_ms = clock_realtime_ms() - (int64_t) st.st_mtim.tv_sec * 1000;
+        if (n != 2 || r < 0 || age_ms > FILE_LIMIT_MS) {
+                snprintf(text, size, "No sign of life for %" PRId64 " s; the last: %s",
+                         age_ms / 1000, status);
+                return -ETIME;
+        }
+        snprintf(text, size, "%s", status);
+        return ready ? 0 : -EAGAIN;
 }

@@ -1,8 +1,13 @@
 /* sd_notify(3): what the service manager is told. Every call is harmless without one.
+ *
+ * Where there is none, as in a container, NOTIFY_FILE may name a file that then says the same:
+ * READY=0 or 1, STATUS=, and by its age that the daemon is alive. notify_check() reads it.
+ *
  * A Notify belongs to the daemon's main thread. */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/macro.h"
@@ -29,3 +34,6 @@ void notify_reloaded(Notify *n);
 void notify_stopping(Notify *n);
 /* STATUS= of a program that ends because of TEXT; it stays to be seen in systemctl status. */
 void notify_failed(const char *text);
+/* What the daemon that NOTIFY_FILE belongs to has said: 0 and its status if it is ready; -EAGAIN if
+ * it is not (yet), -ETIME if it shows no life, or the error of reading the file, with a reason. */
+_must_check_ int notify_check(char *text, size_t size);

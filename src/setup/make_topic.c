@@ -101,6 +101,7 @@ static int run(int argc, char **argv) {
                 return r;
         }
         journal_set_level(config->log_level);
+        journal_set_format(config->log_format);
         return make_topic(config, strtoll(argv[1], NULL, 10) * 1000);
 }
 

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -102,6 +103,42 @@ static void test_hostile(void **state) {
         assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
+/* One object, whatever the texts are. */
+static void test_json(void **state) {
+        static const char *const rows[][2] = {
+                { "\"quoted\"\n\\", "\"quoted\"\n\\" },
+                { "zl\u0142oty", "zl\u0142oty" },
+                { "latin\xe9", "latin?" },
+        };
+
+        (void) state;
+        journal_set_format("json");
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                json_t *entry;
+                redirect();
+                journal_log(LOG_NOTICE,
+                            LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", 429),
+                                       LOG_TEXT("COIN_ID", rows[i][0])),
+                            "%s", rows[i][0]);
+                const char *text = captured();
+                assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+                entry = json_loads(text, 0, NULL);
+                if (!entry)
+                        fail_row(i, "no JSON: %s", text);
+                assert_string_equal(json_string_value(json_object_get(entry, "level")), "notice");
+                assert_string_equal(json_string_value(json_object_get(entry, "service")),
+                                    "test-journal");
+                assert_string_equal(json_string_value(json_object_get(entry, "message")),
+                                    rows[i][1]);
+                assert_string_equal(json_string_value(json_object_get(entry, "COIN_ID")),
+                                    rows[i][1]);
+                assert_int_equal(json_integer_value(json_object_get(entry, "HTTP_STATUS")), 429);
+                assert_int_equal(json_integer_value(json_object_get(entry, "pid")), getpid());
+                json_decref(entry);
+        }
+        journal_set_format("text");
+}
+
 /* A closed stderr is no reason to end. */
 static void test_closed(void **state) {
         (void) state;
@@ -131,7 +168,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_levels),         cmocka_unit_test(test_line),
                 cmocka_unit_test(test_hostile),        cmocka_unit_test(test_closed),
-                cmocka_unit_test(test_foreign_stream),
+                cmocka_unit_test(test_foreign_stream), cmocka_unit_test(test_json),
         };
         journal_open("test-journal");
         return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -1,9 +1,12 @@
 /* What a service manager receives, over a real datagram socket. */
 #include "unit.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -165,13 +168,48 @@ static void test_without_manager(void **state) {
         assert_true(n.ready);
 }
 
+/* What a health check sees of a daemon without a manager. */
+static void test_file(void **state) {
+        static const struct timespec old[2] = { { .tv_sec = 1000000 }, { .tv_sec = 1000000 } };
+        char path[] = "/tmp/test-notify-file-XXXXXX", text[400];
+        int file = mkstemp(path);
+        Notify n;
+
+        (void) state;
+        close(file);
+        unsetenv("NOTIFY_SOCKET");
+        assert_int_equal(notify_check(text, sizeof(text)), -EINVAL);
+        setenv("NOTIFY_FILE", path, 1);
+        assert_int_equal(notify_check(text, sizeof(text)), -ETIME); /* an empty one */
+        notify_init(&n);
+        assert_int_equal(notify_check(text, sizeof(text)), -EAGAIN);
+        assert_string_equal(text, "Starting.");
+        notify_ready(&n, "Polling.");
+        assert_int_equal(notify_check(text, sizeof(text)), 0);
+        assert_string_equal(text, "Polling.");
+        assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+        assert_int_equal(notify_check(text, sizeof(text)), -ETIME);
+        assert_non_null(strstr(text, "Polling."));
+        notify_watchdog(&n); /* a sign of life */
+        assert_int_equal(notify_check(text, sizeof(text)), 0);
+        notify_stopping(&n);
+        assert_int_equal(notify_check(text, sizeof(text)), -EAGAIN);
+        notify_failed("The configuration is wrong.");
+        assert_int_equal(notify_check(text, sizeof(text)), -EAGAIN);
+        assert_string_equal(text, "The configuration is wrong.");
+        unlink(path);
+        assert_int_equal(notify_check(text, sizeof(text)), -ENOENT);
+        assert_non_null(strstr(text, path));
+        unsetenv("NOTIFY_FILE");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_ready),           TEST(test_reload),   TEST(test_status),
                 TEST(test_long_status),     TEST(test_watchdog), TEST(test_no_watchdog),
-                TEST(test_without_manager),
+                TEST(test_without_manager), TEST(test_file),
         };
         return cmocka_run_group_tests_name("notify", tests, NULL, NULL);
 }
