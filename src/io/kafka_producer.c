@@ -36,6 +36,7 @@ struct KafkaProducer {
         bool topic_ready;     /* messages go to librdkafka; else they are held */
         bool topic_lost;      /* it was there before: librdkafka has to forget that it went */
         bool topic_requested; /* the answer to the last request is still to come */
+        bool topic_doubted;   /* the last request failed, and nothing was delivered since */
         bool fatal;           /* librdkafka refuses everything: it has to start anew */
         int64_t request_topic_at_ms;
         int64_t progress_ms;     /* when a message was delivered last, or none was waiting */
@@ -310,7 +311,8 @@ static void settle_topic(KafkaProducer *p, rd_kafka_event_t *event) {
                 error = -EEXIST;
         if ((error == 0 || error == -EEXIST) && p->topic_lost)
                 refresh_metadata(p);
-        if (error == 0 || error == -EEXIST) {
+        p->topic_doubted = error != 0 && error != -EEXIST;
+        if (!p->topic_doubted) {
                 p->topic_ready = true;
                 p->topic_lost = false;
         } else
@@ -335,8 +337,13 @@ int kafka_producer_send(KafkaProducer *producer, const void *key, size_t key_len
         return hold(producer, key, key_length, value, value_length);
 }
 
+/* A message that was taken proves that the topic is there: no other request may follow. */
 static void note_delivery(KafkaProducer *p) {
         p->progress_ms = clock_monotonic_ms();
+        if (p->topic_doubted) {
+                p->topic_doubted = false;
+                p->handlers.on_topic(-EEXIST, NULL, p->handlers.user);
+        }
         if (!p->broker_down)
                 return;
         p->broker_down = false;

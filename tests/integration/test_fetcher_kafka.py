@@ -94,6 +94,21 @@ def test_no_broker_at_the_beginning_and_a_full_buffer(stack, sim, start, tail):
     assert_in_order(got.updates)
 
 
+def test_a_long_absence_is_over(stack, sim, start, tail):
+    """So long that the topic is asked for again, in vain: that is forgotten afterwards."""
+    ticker = Ticker(sim())
+    fetcher = start()
+    tail(start.topic).wait_count(20)
+    stack.kafka.stop()
+    ticker.tick(1)
+    fetcher.wait_status("Waiting for Kafka at .*; 1 updates wait in memory")
+    stack.kafka.start()
+    ticker.tick(2)
+    wait_until(lambda: fetcher.status.startswith("20 prices tracked"))
+    assert fetcher.log.count("Kafka takes updates again") == 1
+    ticker.assert_all_in(tail(start.topic))
+
+
 def test_the_topic_is_deleted_in_the_middle(site, sim, start, tail):
     """It is made again, and what is fetched from then on is in it."""
     market = sim()
