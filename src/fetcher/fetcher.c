@@ -356,6 +356,7 @@ static void reload(Fetcher *f) {
         if (r == 0) {
                 daemon_reload_end(f->config, TAKE_PTR(fresh));
                 f->budget.monthly_calls = f->config->coingecko_monthly_calls;
+                publisher_count_anew(f->publisher);
         }
         notify_reloaded(&f->notify);
 }

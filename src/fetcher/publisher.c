@@ -6,11 +6,18 @@
 #include "core/price_codec.h"
 #include "core/slot_index.h"
 
+typedef struct Slot {
+        int64_t published_ms; /* the timestamp published last */
+        unsigned count;       /* which count of the pairs it was seen in */
+} Slot;
+
 struct Publisher {
         KafkaProducer *producer;
         SlotIndex *index;
-        int64_t *published_ms; /* per slot: the timestamp published last */
+        Slot *slots;
         size_t capacity;
+        unsigned count; /* the number of this count */
+        size_t n_counted;
         int64_t newest_ms;
         Buffer message;
 };
@@ -20,6 +27,7 @@ int publisher_new(Publisher **ret, KafkaProducer *producer) {
         if (!p)
                 return -ENOMEM;
         p->producer = producer;
+        p->count = 1;
         int r = slot_index_new(&p->index);
         if (r < 0)
                 return r;
@@ -32,32 +40,38 @@ void publisher_free(Publisher *publisher) {
                 return;
         slot_index_free(publisher->index);
         buffer_done(&publisher->message);
-        free(publisher->published_ms);
+        free(publisher->slots);
         free(publisher);
 }
 
-/* Where the slot's timestamp lives; NULL if memory is short. */
-static int64_t *published_ms_of(Publisher *p, const PriceUpdate *update) {
+/* NULL if memory is short. */
+static Slot *slot_of(Publisher *p, const PriceUpdate *update) {
         size_t slot;
         if (slot_index_add(p->index, update->coin_id, update->currency, &slot) < 0)
                 return NULL;
         if (slot >= p->capacity) {
                 size_t capacity = MAX_OF(slot + 1, p->capacity * 2);
-                int64_t *grown = realloc(p->published_ms, capacity * sizeof(int64_t));
+                Slot *grown = realloc(p->slots, capacity * sizeof(Slot));
                 if (!grown)
                         return NULL;
-                memset(grown + p->capacity, 0, (capacity - p->capacity) * sizeof(int64_t));
-                p->published_ms = grown;
+                memset(grown + p->capacity, 0, (capacity - p->capacity) * sizeof(Slot));
+                p->slots = grown;
                 p->capacity = capacity;
         }
-        return &p->published_ms[slot];
+        return &p->slots[slot];
+}
+
+static void count_pair(Publisher *p, Slot *slot) {
+        p->n_counted += slot->count != p->count;
+        slot->count = p->count;
 }
 
 int publisher_publish(Publisher *publisher, const PriceUpdate *update) {
-        int64_t *published_ms = published_ms_of(publisher, update);
-        if (!published_ms)
+        Slot *slot = slot_of(publisher, update);
+        if (!slot)
                 return -ENOMEM;
-        if (update->timestamp_ms <= *published_ms)
+        count_pair(publisher, slot);
+        if (update->timestamp_ms <= slot->published_ms)
                 return 0;
 
         buffer_clear(&publisher->message);
@@ -68,13 +82,18 @@ int publisher_publish(Publisher *publisher, const PriceUpdate *update) {
                                         publisher->message.length);
         if (r < 0)
                 return r;
-        *published_ms = update->timestamp_ms;
+        slot->published_ms = update->timestamp_ms;
         publisher->newest_ms = MAX_OF(publisher->newest_ms, update->timestamp_ms);
         return 1;
 }
 
 size_t publisher_n_coins(const Publisher *publisher) {
-        return slot_index_count(publisher->index);
+        return publisher->n_counted;
+}
+
+void publisher_count_anew(Publisher *publisher) {
+        publisher->count++;
+        publisher->n_counted = 0;
 }
 
 int64_t publisher_newest_ms(const Publisher *publisher) {

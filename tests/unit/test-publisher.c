@@ -79,6 +79,13 @@ static void test_renewed(void **state) {
         }
         assert_in_range(kafka_producer_pending(producer), n_published, n_published + N_EVENTS);
         assert_int_equal(publisher_n_coins(publisher), 3);
+        publisher_count_anew(publisher);
+        assert_int_equal(publisher_n_coins(publisher), 0);
+        for (int i = 0; i < 2; i++) {
+                PriceUpdate u = update_of("bitcoin", "usd", T0); /* known, also if not renewed */
+                assert_int_equal(publisher_publish(publisher, &u), 0);
+                assert_int_equal(publisher_n_coins(publisher), 1);
+        }
         assert_int_equal(publisher_newest_ms(publisher), T0 + 1);
         kafka_producer_free(producer);
 }
