@@ -14,7 +14,8 @@ URL = "ws://127.0.0.1:8080/"
 
 
 def connect():
-    return websockets.connect(URL, ping_interval=None, compression=None, open_timeout=60)
+    return websockets.connect(URL, ping_interval=None, compression=None, open_timeout=60,
+                              max_queue=None)
 
 
 async def first():
