@@ -20,7 +20,7 @@ DEFINE_CLEANUP(Publisher *, publisher_free)
  * and will be taken again; -ENOMEM. */
 _must_check_ int publisher_publish(Publisher *publisher, const PriceUpdate *update);
 
-size_t publisher_n_coins(const Publisher *publisher);    /* pairs of coin and currency seen */
+size_t publisher_n_coins(const Publisher *publisher); /* pairs of coin and currency seen */
 /* Others are tracked now: publisher_n_coins() begins at 0. */
 void publisher_count_anew(Publisher *publisher);
 int64_t publisher_newest_ms(const Publisher *publisher); /* newest timestamp published; 0: none */
