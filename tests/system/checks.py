@@ -91,7 +91,7 @@ class Configuration:
 
     def __init__(self, host, *lines, **options):
         self.host, self.lines = host, "".join(line + "\n" for line in lines)
-        self.options = "; ".join(f"s/^{group}: {{/& {text};/" for group, text in options.items())
+        self.options = "; ".join(f"s|^{group}: {{|& {text};|" for group, text in options.items())
 
     def __enter__(self):
         self.host.run(f"cp -p {self.FILE} /root/before.conf && cat >>{self.FILE} &&"
