@@ -137,7 +137,9 @@ def daemon_fixture(stack, site, tmp_path):
 def sim_fixture(site, daemon):
     """sim(*arguments, port=another): prices stand still unless --renew-ms is among them."""
     def start(*arguments, port=site.sim_port):
-        process = daemon("sim", "--port", port, "--renew-ms", 86400000, *arguments)
+        # Once a day, at midnight; not each coin at a time of its own.
+        still = () if "--renew-ms" in arguments else ("--renew-ms", 86400000, "--renew-together")
+        process = daemon("sim", "--port", port, *still, *arguments)
         process.wait_ready()
         return Sim(process, port)
     return start
