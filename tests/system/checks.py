@@ -145,7 +145,8 @@ def wait_for_new_prices(host, seconds=PATIENCE):
     before = len(in_database(host))
     until = time.monotonic() + seconds
     while len(in_database(host)) <= before:
-        assert time.monotonic() < until, "no new price is written\n" + host.run("systemctl status 'crypto-pulse*'", check=False)
+        assert time.monotonic() < until, \
+            "no new price is written\n" + host.run("systemctl status 'crypto-pulse*'", check=False)
         time.sleep(0.2)
 
 

@@ -1,9 +1,13 @@
 """What an operator can get wrong and what can happen to a host: each ends in a clear entry of the
 journal with its explanation, a status that says it, and no price lost or doubled."""
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from checks import (DATABASE, EVENTS, PATIENCE, Configuration, DropIn, all_up, assert_all_kept, entries, in_database,
                     mark, on_topic, wait_for_event, wait_for_new_prices, wait_for_status)
 from conftest import API, DAEMONS, PAGE
+
+PRODUCE = "kcat -P -b localhost:9092 -t crypto-updates -k bitcoin"
 
 
 @pytest.fixture
@@ -106,26 +110,24 @@ def test_wrong_redis_password(host):
     host.run("systemctl restart crypto-pulse-cache.service && crypto-pulse-set-key --remove redis-password")
 
 
-PRODUCE = "kcat -P -b localhost:9092 -t crypto-updates -k bitcoin"
-
-
 def burst(host, number):
     """Prices of the last hours."""
-    now = int(host.run("date +%s"))
-    host.run("python3 -c \"import time\n"
-             f"for n in range({number}): print('{{\\\"price\\\":%d,\\\"currency\\\":\\\"eur\\\",\\\"timestamp\\\":\\\"%s\\\"}}'"
-             f" % (n + 1, time.strftime('%FT%T.000Z', time.gmtime({now} - n))))\" | {PRODUCE}")
+    now = datetime.now(timezone.utc)
+    host.run(PRODUCE, stdin="".join(
+        f'{{"price":{n + 1},"currency":"eur","timestamp":"{now - timedelta(seconds=n):%FT%T}.000Z"}}\n'
+        for n in range(number)))
 
 
 def test_full_disk(host):
     """Of the database: nothing is passed over, and all is written when there is room."""
     data = "/var/lib/postgresql"
     host.run("systemctl stop postgresql.service 'postgresql@*' && "
-             f"cp -a {data} /root/data && mount -t tmpfs -o size=$(($(du -sm {data} | cut -f 1) + 40))M,mode=755 none {data} &&"
+             f"cp -a {data} /root/data &&"
+             f" mount -t tmpfs -o size=$(($(du -sm {data} | cut -f 1) + 40))M,mode=755 none {data} &&"
              f" chown postgres: {data} && cp -a /root/data/. {data} && systemctl start postgresql.service")
     wait_for_status(host, "websocket", "all persisted")
     since = mark(host)
-    host.run(f"dd if=/dev/zero of={data}/full bs=64k 2>/dev/null; dd if=/dev/zero of={data}/full2 bs=1k 2>/dev/null", check=False)
+    host.run(f"dd if=/dev/zero of={data}/full bs=64k; dd if=/dev/zero of={data}/full2 bs=1k", check=False)
     burst(host, 20000)
     entry = wait_for_event(host, since, "DATABASE_UNREACHABLE", "websocket")
     print(entry["MESSAGE"])
@@ -140,8 +142,9 @@ def test_full_disk(host):
     wait_for_status(host, "websocket", "all persisted")
 
 
-@pytest.mark.parametrize("daemon, sockets, port", [("websocket", "crypto-pulse-websocket.socket", 8080),
-                                                   ("api", "crypto-pulse-api.socket crypto-pulse-frontend.socket", 5001)])
+@pytest.mark.parametrize("daemon, sockets, port", [
+    ("websocket", "crypto-pulse-websocket.socket", 8080),
+    ("api", "crypto-pulse-api.socket crypto-pulse-frontend.socket", 5001)])
 def test_taken_port(host, daemon, sockets, port):
     """The socket cannot be made: nothing pretends to serve it."""
     unit = f"crypto-pulse-{daemon}.service"

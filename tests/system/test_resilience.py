@@ -83,7 +83,7 @@ def test_socket_activation(host, daemon, url, answer):
     """The service is stopped, its socket is not: the first request starts it and is answered."""
     host.run(f"systemctl stop crypto-pulse-{daemon}.service")
     assert host.run(f"curl -s -o /dev/null -w '%{{http_code}}' --max-time 30 {url}") == answer
-    assert host.succeeds(f"systemctl is-active -q crypto-pulse-{daemon}.service")
+    host.wait(f"systemctl is-active -q crypto-pulse-{daemon}.service")
 
 
 def test_restart_under_load(host):
