@@ -201,8 +201,8 @@ def test_older_backup(host):
 
 def test_database_away_at_the_start(host):
     """The target is reached; what is missing is told."""
-    # Else it tries again after a minute.
-    with DropIn(host, "setup", "RestartSec=1s"):
+    # Else it waits for a minute, and tries again after another one.
+    with DropIn(host, "setup", "ExecStart=", "ExecStart=/usr/sbin/crypto-pulse-setup --wait 5", "RestartSec=1s"):
         host.run("systemctl stop crypto-pulse.target kafka.service postgresql.service 'postgresql@*'")
         host.run("systemctl start --no-block crypto-pulse.target")
         wait_for_status(host, "setup", "Waiting for PostgreSQL")
@@ -220,13 +220,15 @@ def test_operator_made_it_impossible(host):
     """Setup refuses, says how to allow it, and is content when that was done."""
     unit = "crypto-pulse-setup.service"
     host.run("runuser -u postgres -- psql -qc 'ALTER ROLE \"crypto-pulse\" NOLOGIN'")
-    since = mark(host)
-    assert not host.succeeds(f"systemctl restart {unit}")
-    entry = wait_for_event(host, since, "SETUP_REFUSED", "setup", PRIORITY="3")
-    assert "may not log in" in entry["MESSAGE"]
-    assert "may not log in" in wait_for_status(host, "setup", ".")
-    assert host.show(unit, "ActiveState") == "failed"
-    host.run("runuser -u postgres -- psql -qc 'ALTER ROLE \"crypto-pulse\" LOGIN'")
+    try:
+        since = mark(host)
+        assert not host.succeeds(f"systemctl restart {unit}")
+        entry = wait_for_event(host, since, "SETUP_REFUSED", "setup", PRIORITY="3")
+        assert "may not log in" in entry["MESSAGE"]
+        assert "may not log in" in wait_for_status(host, "setup", ".")
+        assert host.show(unit, "ActiveState") == "failed"
+    finally:
+        host.run("runuser -u postgres -- psql -qc 'ALTER ROLE \"crypto-pulse\" LOGIN'")
     host.run(f"systemctl restart {unit}")
 
 
