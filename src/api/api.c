@@ -29,9 +29,10 @@
 #define TURNS_PER_PING 5
 /* A query that takes so long hangs: longer than connecting anew and asking twice ever can. */
 #define WORKER_LIMIT_MS 180000
-/* Stopping: how long a client may take with its (next) request, and when everything is given up:
- * later than any answer comes. */
+/* Stopping: how long a client may take with its next request, and with its first one (on a busy host
+ * a client may be slow to begin); and when everything is given up: later than any answer comes. */
 #define STOP_GRACE_MS 500
+#define STOP_FIRST_GRACE_MS 2500
 #define STOP_MAX_MS 4500
 #define STOP_TURN_MS 10
 
@@ -223,18 +224,17 @@ static void begin_stop(Api *api) {
         web_timer_set(api->turn, STOP_TURN_MS);
 }
 
-static size_t drop_idle(HttpServer *server, bool late) {
+static size_t drop_idle(HttpServer *server, int64_t elapsed_ms) {
         if (!server)
                 return 0;
-        if (late)
-                http_server_drop_idle(server);
+        if (elapsed_ms > STOP_GRACE_MS)
+                http_server_drop_idle(server, elapsed_ms > STOP_FIRST_GRACE_MS);
         return http_server_count(server);
 }
 
 static void continue_stop(Api *api) {
         int64_t elapsed_ms = clock_monotonic_ms() - api->stop_ms;
-        bool late = elapsed_ms > STOP_GRACE_MS;
-        size_t left = drop_idle(api->rest, late) + drop_idle(api->frontend, late);
+        size_t left = drop_idle(api->rest, elapsed_ms) + drop_idle(api->frontend, elapsed_ms);
 
         lookups_expire(api->lookups);
         if (left == 0 || elapsed_ms > STOP_MAX_MS)

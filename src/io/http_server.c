@@ -39,6 +39,7 @@ typedef struct HttpConn {
         bool close_after; /* the answer is the last one */
         bool must_close;  /* to be closed as soon as its callback returns */
         bool refusing;    /* a body is being thrown away */
+        bool used;        /* a request has come */
 } HttpConn;
 
 struct HttpServer {
@@ -315,6 +316,7 @@ static int conn_dispatch(HttpConn *conn) {
         HttpRequest *r = conn->request;
 
         r->dispatched = true;
+        conn->used = true;
         lws_set_timeout(conn->web.wsi, NO_PENDING_TIMEOUT, 0);
         conn->server->handler(r, conn->server->user);
         if (conn->request)
@@ -539,10 +541,10 @@ static bool conn_is_idle(const HttpConn *conn) {
         return !conn->request && !conn->drain && waiting == 0;
 }
 
-void http_server_drop_idle(HttpServer *server) {
+void http_server_drop_idle(HttpServer *server, bool also_unused) {
         /* They are closed later, so the list stays as it is. */
         for (HttpConn *conn = server->conns; conn; conn = conn->next)
-                if (conn_is_idle(conn))
+                if ((conn->used || also_unused) && conn_is_idle(conn))
                         conn_close(conn);
 }
 

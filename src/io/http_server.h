@@ -53,8 +53,9 @@ void http_server_allow_bodies(HttpServer *server);
  * socket for the successor), and every answer from now on is its connection's last. */
 void http_server_stop(HttpServer *server);
 size_t http_server_count(const HttpServer *server); /* connections */
-/* Closes the connections on which no request is under way. */
-void http_server_drop_idle(HttpServer *server);
+/* Closes the connections on which no request is under way; of those on which none has come yet only
+ * if ALSO_UNUSED. */
+void http_server_drop_idle(HttpServer *server, bool also_unused);
 /* Accepts NULL; before its loop. Requests that are still open stay valid until they are ended. */
 void http_server_free(HttpServer *server);
 DEFINE_CLEANUP(HttpServer *, http_server_free)
