@@ -29,8 +29,9 @@
 #define TURNS_PER_PING 5
 /* A query that takes so long hangs: longer than connecting anew and asking twice ever can. */
 #define WORKER_LIMIT_MS 180000
-/* Stopping: how long a client may take with its next request, and with its first one (on a busy host
- * a client may be slow to begin); and when everything is given up: later than any answer comes. */
+/* Stopping: how long a client may take with its next request, and with its first one (on a busy
+ * host a client may be slow to begin); and when everything is given up: later than any answer
+ * comes. */
 #define STOP_GRACE_MS 500
 #define STOP_FIRST_GRACE_MS 2500
 #define STOP_MAX_MS 4500
