@@ -90,7 +90,7 @@ def test_restart_under_load(host):
     with host.load(f"{API}/cryptos", f"{PAGE}/") as load:
         for _ in range(5):
             host.run("systemctl restart crypto-pulse-api.service")
-        for _ in range(5):
+        for _ in range(3):
             host.run("systemctl restart crypto-pulse.target")
         all_up(host)
     print(f"restarts under load: {load.result}")
