@@ -333,7 +333,8 @@ static void test_failures(void **state) {
                 { "/reset", -EIO, "" },
                 { "/close", -EIO, "" },
         };
-        _cleanup_(http_client_freep) HttpClient *client = new_client(1500); /* a busy host is no failure */
+        _cleanup_(http_client_freep) HttpClient *client =
+                        new_client(1500); /* a busy host is no failure */
 
         (void) state;
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
