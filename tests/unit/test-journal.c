@@ -1,37 +1,11 @@
 /* What is logged without a journal: lines on stderr, which is a pipe here. */
+#include "captured.h"
 #include "unit.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "io/journal.h"
-
-static int pipe_fds[2], saved_stderr;
-
-static void redirect(void) {
-        assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
-        saved_stderr = dup(STDERR_FILENO);
-        dup2(pipe_fds[1], STDERR_FILENO);
-        close(pipe_fds[1]);
-}
-
-/* What came on stderr since redirect(). */
-static const char *captured(void) {
-        static char text[65536];
-        size_t n = 0;
-        ssize_t got;
-
-        dup2(saved_stderr, STDERR_FILENO);
-        close(saved_stderr);
-        while (n < sizeof(text) - 1 &&
-               (got = read(pipe_fds[0], text + n, sizeof(text) - 1 - n)) > 0)
-                n += (size_t) got;
-        close(pipe_fds[0]);
-        text[n] = '\0';
-        return text;
-}
 
 static void test_levels(void **state) {
         static const struct {
@@ -46,13 +20,13 @@ static void test_levels(void **state) {
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
                 char shown[8] = "";
                 journal_set_level(rows[i].level);
-                redirect();
+                capture_begin();
                 log_error("[E]");
                 log_warning("[W]");
                 journal_log(LOG_NOTICE, NULL, "[N]");
                 log_info("[I]");
                 log_debug("[D]");
-                for (const char *p = captured(); (p = strstr(p, ": [")); p += 3)
+                for (const char *p = capture_end(); (p = strstr(p, ": [")); p += 3)
                         strncat(shown, p + 3, 1);
                 if (strcmp(shown, rows[i].shown) != 0)
                         fail_row(i, "%s shows %s", rows[i].level, shown);
@@ -65,14 +39,15 @@ static void test_line(void **state) {
         char rest[512];
 
         (void) state;
-        redirect();
+        capture_begin();
         errno = EAGAIN;
         journal_log(LOG_WARNING,
                     LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", 429), LOG_TEXT("COIN_ID", "bitcoin")),
                     "CoinGecko limits us, waiting %d s.", 5);
         assert_int_equal(errno, EAGAIN); /* logging changes no error that is being handled */
-        assert_int_equal(sscanf(captured(), "%d-%*d-%*dT%*d:%*d:%*d.%*dZ %511[^\1]", &year, rest),
-                         2);
+        assert_int_equal(
+                        sscanf(capture_end(), "%d-%*d-%*dT%*d:%*d:%*d.%*dZ %511[^\1]", &year, rest),
+                        2);
         assert_in_range(year, 2020, 9999);
         char expected[512];
         snprintf(expected, sizeof(expected),
@@ -89,16 +64,16 @@ static void test_hostile(void **state) {
 
         (void) state;
         memset(huge, 'x', sizeof(huge) - 1);
-        redirect();
+        capture_begin();
         journal_log(LOG_ERR, LOG_FIELDS(LOG_TEXT("COIN_ID", "a\nb\x1b[2J")), "one\ntwo\r\x7f%s",
                     "%s%n");
-        text = captured();
+        text = capture_end();
         assert_non_null(strstr(text, "one two  %s%n COIN_ID=a b [2J\n"));
         assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 
-        redirect();
+        capture_begin();
         journal_log(LOG_ERR, LOG_FIELDS(LOG_TEXT("A", huge), LOG_TEXT("B", huge)), "%s", huge);
-        text = captured();
+        text = capture_end();
         assert_in_range(strlen(text), 2000, 4000);
         assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
@@ -115,12 +90,12 @@ static void test_json(void **state) {
         journal_set_format("json");
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
                 json_t *entry;
-                redirect();
+                capture_begin();
                 journal_log(LOG_NOTICE,
                             LOG_FIELDS(LOG_NUMBER("HTTP_STATUS", 429),
                                        LOG_TEXT("COIN_ID", rows[i][0])),
                             "%s", rows[i][0]);
-                const char *text = captured();
+                const char *text = capture_end();
                 assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
                 entry = json_loads(text, 0, NULL);
                 if (!entry)
@@ -142,10 +117,10 @@ static void test_json(void **state) {
 /* A closed stderr is no reason to end. */
 static void test_closed(void **state) {
         (void) state;
-        redirect();
+        capture_begin();
         close(STDERR_FILENO);
         log_error("nobody hears this");
-        assert_string_equal(captured(), "");
+        assert_string_equal(capture_end(), "");
 }
 
 /* JOURNAL_STREAM counts only if stderr is that very stream. */
@@ -155,10 +130,10 @@ static void test_foreign_stream(void **state) {
         (void) state;
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
                 setenv("JOURNAL_STREAM", rows[i], 1);
-                redirect();
+                capture_begin();
                 journal_open("test-journal");
                 log_error("here");
-                assert_non_null(strstr(captured(), ": error: here\n"));
+                assert_non_null(strstr(capture_end(), ": error: here\n"));
         }
         unsetenv("JOURNAL_STREAM");
         journal_open("test-journal");
