@@ -55,8 +55,9 @@ static void retry_later(Fetcher *f, size_t call, int http_status, const char *re
                                        LOG_NUMBER("HTTP_STATUS", http_status),
                                        LOG_TEXT("URL", f->plan.calls[call].target)),
                             "CoinGecko gives no usable answer (%s), trying again in %" PRId64
-                            " ms.",
-                            reason, delay);
+                            " ms.%s",
+                            reason, delay,
+                            http_status == 0 ? " Check the network and coingecko.base_url." : "");
 }
 
 static void pause_for_limit(Fetcher *f, const HttpAnswer *answer, const char *reason) {

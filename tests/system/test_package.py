@@ -3,7 +3,7 @@ other, in this order."""
 import re
 
 import pytest
-from checks import all_up
+from checks import DropIn, all_up
 from conftest import API, DAEMONS, PAGE
 
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -qy"
@@ -84,6 +84,20 @@ def test_setup_again(host):
     assert len(tables.splitlines()) >= 4
 
 
+def test_long_migration(host):
+    """It outlasts the unit's timeout, because setup asks for more time. Without that it would not."""
+    slow = "/usr/share/crypto-pulse/sql/900_slow.sql"
+    forget = "runuser -u crypto-pulse -- psql -Xqd crypto-pulse -c \"DELETE FROM schema_migrations WHERE name = '900_slow'\""
+    host.run(f"echo 'SELECT pg_sleep(8);' >{slow}")
+    with DropIn(host, "setup", "TimeoutStartSec=3s", "Restart=no", "NotifyAccess=none"):
+        assert host.show("crypto-pulse-setup.service", "Result") == "timeout"
+        assert not host.succeeds(f"{forget} | grep .")
+    with DropIn(host, "setup", "TimeoutStartSec=3s"):
+        assert host.show("crypto-pulse-setup.service", "ActiveState") == "active"
+        assert "up to date" in host.show("crypto-pulse-setup.service", "StatusText")
+    host.run(f"rm {slow} && {forget}")
+
+
 def test_upgrade_under_load(host):
     pids = {d: host.show(f"crypto-pulse-{d}.service", "MainPID") for d in DAEMONS}
     host.run("dpkg-deb -R /root/packages/crypto-pulse_*.deb /root/next &&"
@@ -109,10 +123,21 @@ def test_stop_and_start_of_the_target(host):
 
 
 def test_second_stream(host):
-    host.run("systemctl start crypto-pulse-websocket@8081.service")
-    host.wait("systemctl is-active -q crypto-pulse-websocket@8081.service")
+    """It belongs to the target; its socket stays open through a restart."""
+    socket, service = "crypto-pulse-websocket@8081.socket", "crypto-pulse-websocket@8081.service"
+    host.run(f"systemctl enable -q --now {socket} {service}")
+    host.wait(f"systemctl is-active -q {service}")
+    before = host.show(socket, "InvocationID"), host.show(service, "InvocationID")
+    host.run("systemctl restart crypto-pulse.target")
+    host.wait(f"systemctl is-active -q {service}")
     assert host.run("curl -s -o /dev/null -w '%{http_code}' http://localhost:8081/") == "426"
-    host.run("systemctl stop crypto-pulse-websocket@8081.socket crypto-pulse-websocket@8081.service")
+    assert host.show(socket, "InvocationID") == before[0]
+    assert host.show(service, "InvocationID") != before[1]
+    host.run("systemctl stop crypto-pulse.target")
+    host.wait(f"! systemctl is-active -q {socket} && ! systemctl is-active -q {service}")
+    host.run(f"systemctl start crypto-pulse.target && systemctl is-active -q {socket}")
+    host.run(f"systemctl disable -q {socket} {service} && systemctl stop {socket} {service}")
+    all_up(host)
 
 
 @pytest.mark.parametrize("how", ["", "--encrypt"])
