@@ -292,8 +292,18 @@ def test_down_v_starts_fresh(running):
     assert PROJECT not in run("docker", "ps", "-aq", "--format", "{{.Names}}").stdout
 
 
-def test_dev_override(project):
-    files = ("compose.yaml", "compose.dev.yaml")
-    made = json.loads(project.compose("config", "--format", "json", files=files).stdout)["services"]
-    assert made["fetcher"]["build"]["target"] == "dev" and made["fetcher"]["read_only"]
-    assert made["dashboard"]["ports"][0]["published"] == str(project.ports["VITE_PORT"])
+def test_dev_override(project, tmp_path):
+    """A daemon is built anew when a source file is newer than it, and the dashboard comes from Vite."""
+    (tmp_path / "host.yaml").write_text("services: {dashboard: {build: {network: host}}}\n")
+    files = ("compose.yaml", "compose.dev.yaml", "tests/compose/compose.yaml", str(tmp_path / "host.yaml"))
+    try:
+        project.compose("up", "-d", "--build", files=files, COMPOSE_PROFILES="sim")
+        price_on_page(project)
+        assert "/@vite/client" in project.get("VITE_PORT", "/")
+        assert json.loads(project.get("VITE_PORT", "/config.json"))["websocketPort"] == project.ports["WEBSOCKET_PORT"]
+        (SOURCE / "src/fetcher/main.c").touch()
+        await_true("the fetcher to be built again", lambda: re.search(
+            r"A source file has changed: building fetcher again\n(.*\n)*.*: Polling http://sim", project.logs("fetcher")))
+        price_on_page(project)
+    finally:
+        project.compose("--profile", "sim", "down", "-v", "-t", "5", files=files)
