@@ -118,6 +118,21 @@ def burst(host, number):
         for n in range(number)))
 
 
+def test_start_without_database(host):
+    """The daemons are not held back: prices are on the topic before PostgreSQL is there."""
+    host.run("systemctl stop crypto-pulse.target postgresql.service 'postgresql@*'")
+    before = on_topic(host)
+    host.run("systemctl start --no-block crypto-pulse.target")
+    wait_for_status(host, "setup", "Waiting for PostgreSQL")
+    wait_for_status(host, "fetcher", r"^\d+ prices tracked")
+    host.wait("systemctl is-active -q crypto-pulse-api.service crypto-pulse-websocket.service")
+    assert on_topic(host) > before
+    assert "Waiting for PostgreSQL" in host.show("crypto-pulse-setup.service", "StatusText")
+    host.run("systemctl start postgresql.service")
+    wait_for_status(host, "setup", "up to date")
+    assert host.show("crypto-pulse-setup.service", "ActiveState", "NRestarts") == {"ActiveState": "active", "NRestarts": "0"}
+
+
 def test_full_disk(host):
     """Of the database: nothing is passed over, and all is written when there is room."""
     data = "/var/lib/postgresql"
