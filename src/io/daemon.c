@@ -140,6 +140,7 @@ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_con
 }
 
 int daemon_exit_status(int r) {
+        journal_settle();
         if (r == -ENOTRECOVERABLE)
                 return EX_CONFIG;
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -25,7 +25,7 @@ typedef struct DaemonInfo {
 _must_check_ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Config **ret_config);
 /* What main() returns for the outcome R of a daemon: 0, 1, or for -ENOTRECOVERABLE 78 (EX_CONFIG,
  * sysexits.h), which tells the service manager that trying again helps nobody before somebody has
- * acted. */
+ * acted. Its last words are in the journal then. */
 int daemon_exit_status(int r);
 
 /* For systemctl reload: reads the configuration that CURRENT came from once more. 0 with a whole

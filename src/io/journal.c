@@ -1,14 +1,18 @@
 #include "io/journal.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +25,7 @@
 #define MAX_FIELDS 24
 #define MAX_MESSAGE 2048
 #define MAX_JSON 32768
+#define SETTLE_MAX_MS 1000
 
 /* The process's log, as stderr is the process's. */
 static struct {
@@ -225,4 +230,27 @@ void journal_log(int priority, const LogField *fields, const char *format, ...) 
         else
                 write_line(priority, fields, message);
         errno = saved_errno;
+}
+
+/* An empty datagram is no entry, and journald reads it when it is done with those before. Its
+ * memory is the sender's until then (unix(7), SIOCOUTQ). */
+void journal_settle(void) {
+        static const struct sockaddr_un journald = { .sun_family = AF_UNIX,
+                                                     .sun_path = "/run/systemd/journal/socket" };
+        const struct timespec pause = { .tv_nsec = 1000000 };
+        int unread = 0;
+
+        if (!journal.to_journal)
+                return;
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return;
+        ssize_t sent = sendto(fd, "", 0, MSG_DONTWAIT | MSG_NOSIGNAL,
+                              (const struct sockaddr *) &journald, sizeof(journald));
+        for (int ms = 0; sent == 0 && ms < SETTLE_MAX_MS; ms++) {
+                if (ioctl(fd, SIOCOUTQ, &unread) < 0 || unread == 0)
+                        break;
+                nanosleep(&pause, NULL);
+        }
+        close(fd);
 }

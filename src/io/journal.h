@@ -33,6 +33,11 @@ void journal_set_format(const char *name);
 /* FIELDS may be NULL. A sentence that says what happened and what follows from it. */
 _printf_(3, 4) void journal_log(int priority, const LogField *fields, const char *format, ...);
 
+/* For the end of a process: waits until journald has read what was logged, for a second at most. It
+ * looks up a sender's unit after that, so that `journalctl -u` would not show the last words of one
+ * that is gone by then. */
+void journal_settle(void);
+
 #define log_error(...) journal_log(LOG_ERR, NULL, __VA_ARGS__)
 #define log_warning(...) journal_log(LOG_WARNING, NULL, __VA_ARGS__)
 #define log_info(...) journal_log(LOG_INFO, NULL, __VA_ARGS__)

@@ -44,6 +44,16 @@ def test_typo(host, daemon):
     host.run(f"systemctl restart crypto-pulse-{daemon}.service")
 
 
+def test_last_words(host):
+    """Of a daemon that ends at once are shown by -u, though journald is slow to read them."""
+    with Configuration(host, 'log_levle = "info";'):
+        since = mark(host)
+        host.run("(sleep 0.5; pkill -CONT systemd-journal) & pkill -STOP systemd-journal;"
+                 " systemctl restart crypto-pulse-fetcher.service", check=False)
+        wait_for_event(host, since, "CONFIGURATION_REJECTED", "fetcher")
+    host.run("systemctl restart crypto-pulse-fetcher.service")
+
+
 def test_typo_and_a_client(host):
     """A request does not start in vain again and again what cannot start."""
     with Configuration(host, "api = 5;"):
