@@ -49,7 +49,7 @@ CREATE TABLE latest_prices (
 ) WITH (fillfactor = 50);
 
 -- Written in the transaction of the rows that came from before next_offset. Kafka's own copy of
--- the offset is for lag tools only.
+-- the offset is for lag tools, and to notice that the database or the topic is another one.
 CREATE TABLE kafka_offsets (
     group_id     text NOT NULL,
     topic        text NOT NULL,

@@ -20,7 +20,7 @@
 typedef struct Partition {
         int32_t id;
         int64_t next; /* the offset after the last message returned, or POSITION_UNKNOWN */
-        int64_t end;  /* followers: where the partition ended when following began */
+        int64_t end;  /* what is to be read until all is that was there when reading began */
 } Partition;
 
 struct KafkaConsumer {
@@ -37,6 +37,7 @@ struct KafkaConsumer {
         /* Group members: what is ours; read once STARTED. Followers: all partitions, by id. */
         Partition *partitions;
         size_t n_partitions;
+        int32_t n_first;        /* followers: as many partitions there were when following began */
         int32_t *partition_ids; /* of the same, for kafka_consumer_pending() */
         bool started;
         uint64_t generation; /* counts the rebalances */
@@ -123,7 +124,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                 c->broken = true;
         else
                 for (int i = 0; i < list->cnt; i++)
-                        add_partition(c, list->elems[i].partition, POSITION_UNKNOWN, 0);
+                        add_partition(c, list->elems[i].partition, POSITION_UNKNOWN, INT64_MAX);
         c->topic_missing = list->cnt == 0 && c->topic_missing;
         assign_nothing(rk);
 }
@@ -139,6 +140,7 @@ int kafka_consumer_start(KafkaConsumer *c, const KafkaPosition *starts, size_t n
                 if (!p)
                         return -EINVAL;
                 p->next = starts[i].offset < 0 ? POSITION_UNKNOWN : starts[i].offset;
+                p->end = INT64_MAX; /* until librdkafka says so */
         }
         int r = assign_partitions(c);
         if (r == 0)
@@ -146,7 +148,8 @@ int kafka_consumer_start(KafkaConsumer *c, const KafkaPosition *starts, size_t n
         return r;
 }
 
-/* The offsets that kafka_consumer_report() has left, of N partitions; or all invalid. */
+/* The offsets that kafka_consumer_report() has left, of N partitions; an error with those of which
+ * it is not known. */
 static rd_kafka_topic_partition_list_t *reported_positions(KafkaConsumer *c,
                                                            const KafkaPosition *starts, size_t n) {
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) n);
@@ -154,26 +157,37 @@ static rd_kafka_topic_partition_list_t *reported_positions(KafkaConsumer *c,
         for (size_t i = 0; i < n; i++)
                 rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(c->topic),
                                                   starts[i].partition);
-        (void) rd_kafka_committed(c->rk, list, REQUEST_TIMEOUT_MS);
+        rd_kafka_resp_err_t err = rd_kafka_committed(c->rk, list, REQUEST_TIMEOUT_MS);
+        for (int i = 0; err && i < list->cnt; i++)
+                list->elems[i].err = err;
         return list;
 }
 
-void kafka_consumer_past(KafkaConsumer *c, const KafkaPosition *starts, size_t n, KafkaPast *ret) {
+static void note_past(KafkaConsumer *c, KafkaPosition *start,
+                      const rd_kafka_topic_partition_t *reported, int timeout_ms, KafkaPast *past) {
+        int64_t low = 0, high;
+
+        (void) rd_kafka_query_watermark_offsets(c->rk, rd_kafka_topic_name(c->topic),
+                                                start->partition, &low, &high, timeout_ms);
+        if (start->offset > 0 && !reported->err && reported->offset == RD_KAFKA_OFFSET_INVALID) {
+                start->offset = KAFKA_OFFSET_EARLIEST;
+                past->renewed++;
+                return;
+        }
+        /* Without a position everything is read that is there. */
+        int64_t begin = start->offset < 0 ? low : start->offset;
+        past->reread += MAX_OF(reported->offset - begin, INT64_C(0));
+        past->expired += MAX_OF(low - begin, INT64_C(0));
+}
+
+void kafka_consumer_past(KafkaConsumer *c, KafkaPosition *starts, size_t n, KafkaPast *ret) {
         rd_kafka_topic_partition_list_t *reported = reported_positions(c, starts, n);
         int64_t until_ms = clock_monotonic_ms() + REQUEST_TIMEOUT_MS;
 
         *ret = (KafkaPast){ .reread = 0 };
         for (size_t i = 0; i < n; i++) {
                 int64_t left_ms = MAX_OF(until_ms - clock_monotonic_ms(), INT64_C(1));
-                int64_t low = 0, high;
-
-                (void) rd_kafka_query_watermark_offsets(c->rk, rd_kafka_topic_name(c->topic),
-                                                        starts[i].partition, &low, &high,
-                                                        (int) left_ms);
-                /* Without a position everything is read that is there. */
-                int64_t begin = starts[i].offset < 0 ? low : starts[i].offset;
-                ret->reread += MAX_OF(reported->elems[i].offset - begin, INT64_C(0));
-                ret->expired += MAX_OF(low - begin, INT64_C(0));
+                note_past(c, &starts[i], &reported->elems[i], (int) left_ms, ret);
         }
         rd_kafka_topic_partition_list_destroy(reported);
 }
@@ -217,28 +231,36 @@ static int count_partitions(KafkaConsumer *c, int32_t *ret) {
 
 /* Where to begin to follow partition ID: near the end, but a partition that has been added since
  * from its beginning. */
-static int follow_partition(KafkaConsumer *c, int32_t id, bool is_new) {
+static int follow_partition(KafkaConsumer *c, int32_t id, int timeout_ms) {
         int64_t low, high;
 
         if (rd_kafka_query_watermark_offsets(c->rk, rd_kafka_topic_name(c->topic), id, &low, &high,
-                                             REQUEST_TIMEOUT_MS))
+                                             timeout_ms))
                 return -EAGAIN;
-        add_partition(c, id, is_new ? low : MAX_OF(low, high - c->tail), high);
+        add_partition(c, id, id >= c->n_first ? low : MAX_OF(low, high - c->tail), high);
         return 0;
 }
 
-/* Follows the first N partitions, of which some may be followed already. */
+/* Follows the first N partitions, of which some may be followed already. One that does not answer,
+ * because the broker that leads it is away, holds up no other; the next check asks for it again. */
 static int follow_partitions(KafkaConsumer *c, int32_t n) {
-        bool adding = c->n_partitions > 0;
+        int64_t until_ms = clock_monotonic_ms() + REQUEST_TIMEOUT_MS;
+        size_t before = c->n_partitions;
 
         if ((size_t) n <= c->n_partitions)
                 return 0;
-        int r = reserve_partitions(c, (size_t) n);
-        for (int32_t id = (int32_t) c->n_partitions; r == 0 && id < n; id++)
-                r = follow_partition(c, id, adding);
-        if (r == -EAGAIN && !adding)
-                c->n_partitions = 0;
-        return r < 0 ? r : assign_partitions(c);
+        if (reserve_partitions(c, (size_t) n) < 0)
+                return -ENOMEM;
+        if (!c->begun)
+                c->n_first = n;
+        for (int32_t id = 0; id < n; id++) {
+                int64_t left_ms = MAX_OF(until_ms - clock_monotonic_ms(), INT64_C(1));
+                if (!find_partition(c, id))
+                        (void) follow_partition(c, id, (int) left_ms);
+        }
+        if (c->n_partitions == 0)
+                return -EAGAIN;
+        return c->n_partitions > before ? assign_partitions(c) : 0;
 }
 
 static int subscribe(KafkaConsumer *c) {
@@ -295,8 +317,8 @@ static void handle_event(KafkaConsumer *c, const rd_kafka_message_t *m) {
         switch (m->err) {
         case RD_KAFKA_RESP_ERR__PARTITION_EOF:
                 p = find_partition(c, m->partition);
-                if (p && !c->grouped)
-                        p->end = 0;
+                if (p)
+                        p->end = POSITION_UNKNOWN;
                 break;
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
         case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -320,6 +342,7 @@ static void handle_event(KafkaConsumer *c, const rd_kafka_message_t *m) {
 
 static void hold_message(KafkaConsumer *c, rd_kafka_message_t *m) {
         Partition *p = find_partition(c, m->partition);
+        rd_kafka_timestamp_type_t type;
 
         if (p)
                 p->next = m->offset + 1;
@@ -331,6 +354,7 @@ static void hold_message(KafkaConsumer *c, rd_kafka_message_t *m) {
                 .value_length = m->len,
                 .partition = m->partition,
                 .offset = m->offset,
+                .timestamp_ms = rd_kafka_message_timestamp(m, &type),
         };
         c->held[c->n_messages++] = m;
 }
@@ -385,7 +409,7 @@ int kafka_consumer_read(KafkaConsumer *c, int first_ms, int more_ms, KafkaBatch 
 /* ---- state --------------------------------------------------------------------------------- */
 
 bool kafka_consumer_is_caught_up(const KafkaConsumer *c) {
-        if (!c->begun)
+        if (!c->begun || (c->grouped && c->generation == 0))
                 return c->topic_missing;
         for (size_t i = 0; i < c->n_partitions; i++)
                 if (c->partitions[i].next < c->partitions[i].end)
@@ -452,12 +476,8 @@ static const KafkaSetting group_settings[] = {
 };
 
 static int make_conf(rd_kafka_conf_t **ret, const KafkaConsumer *c, const char *group_id,
-                     const char *instance_id, char *error, size_t error_size) {
-        const KafkaSetting names[] = {
-                { "group.id", group_id },
-                { instance_id ? "group.instance.id" : NULL, instance_id },
-                { NULL, NULL },
-        };
+                     char *error, size_t error_size) {
+        const KafkaSetting names[] = { { "group.id", group_id }, { NULL, NULL } };
         rd_kafka_conf_t *conf;
 
         int r = kafka_conf_new(&conf, &c->options, error, error_size);
@@ -494,8 +514,7 @@ static int open_client(KafkaConsumer *c, rd_kafka_conf_t *conf, const char *topi
 }
 
 static int consumer_new(KafkaConsumer **ret, const KafkaOptions *options, const char *topic,
-                        const char *group_id, const char *instance_id, int64_t tail, char *error,
-                        size_t error_size) {
+                        const char *group_id, int64_t tail, char *error, size_t error_size) {
         _cleanup_(kafka_consumer_freep) KafkaConsumer *c = calloc(1, sizeof(*c));
         rd_kafka_conf_t *conf;
 
@@ -505,7 +524,7 @@ static int consumer_new(KafkaConsumer **ret, const KafkaOptions *options, const 
         c->options = *options;
         c->grouped = tail < 0;
         c->tail = tail;
-        int r = make_conf(&conf, c, group_id, instance_id, error, error_size);
+        int r = make_conf(&conf, c, group_id, error, error_size);
         if (r == 0)
                 r = open_client(c, conf, topic, error, error_size);
         if (r < 0)
@@ -515,15 +534,13 @@ static int consumer_new(KafkaConsumer **ret, const KafkaOptions *options, const 
 }
 
 int kafka_consumer_join(KafkaConsumer **ret, const KafkaOptions *options, const char *topic,
-                        const char *group_id, const char *instance_id, char *error,
-                        size_t error_size) {
-        return consumer_new(ret, options, topic, group_id, instance_id, -1, error, error_size);
+                        const char *group_id, char *error, size_t error_size) {
+        return consumer_new(ret, options, topic, group_id, -1, error, error_size);
 }
 
 int kafka_consumer_follow(KafkaConsumer **ret, const KafkaOptions *options, const char *topic,
                           const char *client_group, int64_t tail, char *error, size_t error_size) {
-        return consumer_new(ret, options, topic, client_group, NULL, MAX_OF(tail, 0), error,
-                            error_size);
+        return consumer_new(ret, options, topic, client_group, MAX_OF(tail, 0), error, error_size);
 }
 
 /* Leaves the group properly, but not at any price: a broker that is away, or that holds back its

@@ -25,6 +25,8 @@ typedef struct KafkaMessage {
         size_t value_length;
         int32_t partition;
         int64_t offset;
+        int64_t timestamp_ms; /* the producer's or the broker's clock, as the topic has it; -1: none
+                               */
 } KafkaMessage;
 
 #define KAFKA_OFFSET_EARLIEST INT64_C(-2)
@@ -39,12 +41,10 @@ typedef struct KafkaBatch {
         size_t n;
 } KafkaBatch;
 
-/* Becomes a member of group GROUP_ID for TOPIC. INSTANCE_ID (NULL: none) is a lasting name of
- * this member: with it a restart gets its partitions back at once, but no two members may ever
- * have the same. */
+/* Becomes a member of group GROUP_ID for TOPIC. */
 _must_check_ int kafka_consumer_join(KafkaConsumer **ret, const KafkaOptions *options,
-                                     const char *topic, const char *group_id,
-                                     const char *instance_id, char *error, size_t error_size);
+                                     const char *topic, const char *group_id, char *error,
+                                     size_t error_size);
 /* Reads all partitions of TOPIC, also those that are added later, from the last TAIL messages of
  * each on. CLIENT_GROUP is a group name that the client shows but never joins. */
 _must_check_ int kafka_consumer_follow(KafkaConsumer **ret, const KafkaOptions *options,
@@ -70,18 +70,21 @@ _must_check_ int kafka_consumer_start(KafkaConsumer *c, const KafkaPosition *sta
 typedef struct KafkaPast {
         int64_t reread;  /* messages after the starts that the group had been past already */
         int64_t expired; /* messages after the starts that the topic no longer holds */
+        int64_t renewed; /* partitions of which Kafka knows that the group has read nothing */
 } KafkaPast;
-/* What Kafka knows about beginning at STARTS, for who wants to tell; zeros where it does not answer
- * within a second. */
-void kafka_consumer_past(KafkaConsumer *c, const KafkaPosition *starts, size_t n, KafkaPast *ret);
+/* What Kafka knows about beginning at STARTS; zeros where it does not answer within a second. Kafka
+ * forgets what kafka_consumer_report() told it together with the topic: an offset that was in a
+ * topic of the same name says nothing about this one, and is replaced by KAFKA_OFFSET_EARLIEST. */
+void kafka_consumer_past(KafkaConsumer *c, KafkaPosition *starts, size_t n, KafkaPast *ret);
 /* Reads nothing more until the next kafka_consumer_start(), which may begin anywhere: all of our
  * partitions are pending again. The last batch stays valid. */
 _must_check_ int kafka_consumer_rewind(KafkaConsumer *c);
-/* Tells Kafka how far we are, for tools that show the lag. Does not wait; may fail silently. */
+/* Tells Kafka how far we are, for tools that show the lag and for kafka_consumer_past(). Does not
+ * wait; may fail silently. */
 void kafka_consumer_report(KafkaConsumer *c, const KafkaPosition *next, size_t n);
 
-/* Followers: true once everything was returned that was there when following began; a topic that
- * does not exist has nothing. */
+/* True once everything was returned that was there when reading began; a topic that does not exist
+ * has nothing. Group members: of the partitions that are theirs. */
 bool kafka_consumer_is_caught_up(const KafkaConsumer *c);
 
 /* What keeps messages from coming: "the Kafka broker", "the Kafka topic", ...; NULL: nothing.

@@ -15,6 +15,8 @@
 #define TOPIC_RETRY_MS 1000
 /* When nothing was delivered for so long the topic may have been deleted. */
 #define STALL_MS 10000
+/* So long a message waits that the broker has refused. */
+#define REFUSED_PAUSE_MS 1000
 
 /* A message that waits for the topic. */
 typedef struct Held {
@@ -32,13 +34,14 @@ struct KafkaProducer {
         const KafkaTopicOptions *topic;
         size_t max_messages;
 
-        bool broker_down;     /* and nobody has taken a message since */
+        bool broker_down;     /* or it refuses, and nobody has taken a message since */
         bool topic_ready;     /* messages go to librdkafka; else they are held */
         bool topic_lost;      /* it was there before: librdkafka has to forget that it went */
         bool topic_requested; /* the answer to the last request is still to come */
         bool topic_doubted;   /* the last request failed, and nothing was delivered since */
         bool fatal;           /* librdkafka refuses everything: it has to start anew */
         int64_t request_topic_at_ms;
+        int64_t release_at_ms;   /* not before that: a message was refused */
         int64_t progress_ms;     /* when a message was delivered last, or none was waiting */
         Held *held, **held_tail; /* in order; the tail is where the next one goes */
         size_t n_held;
@@ -82,6 +85,8 @@ static int produce(KafkaProducer *p, const void *key, size_t key_length, const v
 
 /* Stops at the first one that librdkafka does not take yet; the next dispatch goes on. */
 static void release_held(KafkaProducer *p) {
+        if (clock_monotonic_ms() < p->release_at_ms)
+                return;
         while (p->topic_ready && !p->fatal && p->held) {
                 const Held *h = p->held;
                 int r = produce(p, h->bytes, h->key_length, h->bytes + h->key_length,
@@ -357,7 +362,14 @@ static void settle_error(KafkaProducer *p, rd_kafka_event_t *event) {
         p->handlers.on_broker(false, rd_kafka_event_error_string(event), p->handlers.user);
 }
 
-/* What failed with the topic is held for the next one: what was fetched must not be lost. */
+/* Refused, but it may be taken later: e.g. when the broker's clock and ours agree again. */
+static void note_refusal(KafkaProducer *p, const char *reason) {
+        p->release_at_ms = clock_monotonic_ms() + REFUSED_PAUSE_MS;
+        p->broker_down = true;
+        p->handlers.on_broker(false, reason, p->handlers.user);
+}
+
+/* What failed is held and sent again: what was fetched must not be lost. */
 static void settle_message(KafkaProducer *p, const rd_kafka_message_t *m) {
         int error = kafka_errno(m->err);
 
@@ -370,6 +382,8 @@ static void settle_message(KafkaProducer *p, const rd_kafka_message_t *m) {
         if (error == -ENOENT) {
                 p->topic_ready = false;
                 p->topic_lost = true;
+        } else if (error != -EMSGSIZE && !p->fatal) {
+                note_refusal(p, rd_kafka_err2str(m->err));
         }
         if (error == -EMSGSIZE || hold(p, m->key, m->key_len, m->payload, m->len) < 0)
                 p->handlers.on_failure(-EMSGSIZE, rd_kafka_err2str(m->err), p->handlers.user);

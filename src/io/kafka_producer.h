@@ -1,6 +1,7 @@
 /* Publishing to one Kafka topic so that nothing is lost and nothing is doubled: an idempotent
  * producer, acks=all, messages that never expire. While the broker is away they wait in memory,
- * up to the bound, and leave in order when it is back. The topic is created if it is missing,
+ * up to the bound, and leave in order when it is back; one that the broker refuses is sent again
+ * behind the others. The topic is created if it is missing,
  * also when someone deletes it later; until it is there messages are held back, because
  * librdkafka would give up on a topic that does not exist. One thread. */
 #pragma once

@@ -40,6 +40,28 @@ static void write_file(bool ready, const char *status) {
                 (void) rename(new_path, path);
 }
 
+/* What others wrote (a server's error), and was cut somewhere, in one line of UTF-8: the service
+ * manager takes nothing else. */
+static void clean(char *text) {
+        for (unsigned char *p = (unsigned char *) text; *p;) {
+                size_t n = *p < 0x80             ? 1
+                           : (*p & 0xe0) == 0xc0 ? 2
+                           : (*p & 0xf0) == 0xe0 ? 3
+                           : (*p & 0xf8) == 0xf0 ? 4
+                                                 : 0;
+                size_t whole = 1;
+                while (whole < n && (p[whole] & 0xc0) == 0x80)
+                        whole++;
+                if (*p < ' ')
+                        *p = ' ';
+                if (whole != n) {
+                        *p = '?';
+                        n = 1;
+                }
+                p += n;
+        }
+}
+
 void notify_init(Notify *n) {
         uint64_t watchdog_us = 0;
 
@@ -73,6 +95,7 @@ void notify_ready(Notify *n, const char *status_format, ...) {
         va_start(ap, status_format);
         vsnprintf(text, sizeof(text), status_format, ap);
         va_end(ap);
+        clean(text);
         take_status(n, text, true);
         sd_notifyf(0, "READY=1\nSTATUS=%s", text);
         n->ready = true;
@@ -86,6 +109,7 @@ void notify_status(Notify *n, const char *format, ...) {
         va_start(ap, format);
         vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
+        clean(text);
         if (!take_status(n, text, false))
                 return;
         sd_notifyf(0, "STATUS=%s", text);
@@ -119,7 +143,11 @@ void notify_reloaded(Notify *n) {
                 sd_notify(0, "READY=1");
 }
 
-void notify_failed(const char *text) {
+void notify_failed(const char *reason) {
+        char text[1024];
+
+        snprintf(text, sizeof(text), "%s", reason);
+        clean(text);
         sd_notifyf(0, "STATUS=%s", text);
         write_file(false, text);
 }

@@ -13,9 +13,9 @@
 #include "core/macro.h"
 
 typedef struct Notify {
-        char status[256];    /* the last STATUS= that was sent */
+        char status[256];    /* the last STATUS= that was asked for */
         int64_t status_ms;   /* and when (monotonic) */
-        int64_t watchdog_ms; /* how often WATCHDOG=1 is due: half of WATCHDOG_USEC; 0: never */
+        int64_t watchdog_ms; /* half of WATCHDOG_USEC: WATCHDOG=1 is sent twice in it; 0: never */
         int64_t watchdog_due_ms;
         bool ready;
 } Notify;
@@ -32,8 +32,8 @@ void notify_watchdog(Notify *n);
 void notify_reloading(Notify *n);
 void notify_reloaded(Notify *n);
 void notify_stopping(Notify *n);
-/* STATUS= of a program that ends because of TEXT; it stays to be seen in systemctl status. */
-void notify_failed(const char *text);
+/* STATUS= of a program that ends because of REASON; it stays to be seen in systemctl status. */
+void notify_failed(const char *reason);
 /* What the daemon that NOTIFY_FILE belongs to has said: 0 and its status if it is ready; -EAGAIN if
  * it is not (yet), -ETIME if it shows no life, or the error of reading the file, with a reason. */
 _must_check_ int notify_check(char *text, size_t size);

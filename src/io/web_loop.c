@@ -80,15 +80,11 @@ static const lws_retry_bo_t keepalive = {
         .secs_since_valid_hangup = WS_SILENCE_MAX_S,
 };
 
-static void (*log_sink)(int level, const char *line);
-
-static void log_emit(int level, const char *line) {
-        if (log_sink)
-                log_sink(level, line);
-}
-
-void web_log_to(void (*sink)(int level, const char *line)) {
-        log_sink = sink;
+/* What libwebsockets would write to stderr: errors and warnings, mostly about bad input from
+ * outside. */
+static void log_nothing(int level, const char *line) {
+        (void) level;
+        (void) line;
 }
 
 /* The tables are sized by the soft limit, which is lowered for the moment if it is huge. */
@@ -132,7 +128,7 @@ int web_loop_new(WebLoop **ret) {
         for (size_t i = 0; i < ELEMENTS(loop->limits.token_limit); i++)
                 loop->limits.token_limit[i] = WEB_HEADER_MAX;
 
-        lws_set_log_level(LLL_ERR | LLL_WARN, log_emit);
+        lws_set_log_level(LLL_ERR | LLL_WARN, log_nothing);
         memset(&info, 0, sizeof(info));
         info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
         info.port = CONTEXT_PORT_NO_LISTEN_SERVER;

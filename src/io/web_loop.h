@@ -48,7 +48,3 @@ void web_timer_set(WebTimer *timer, int64_t delay_ms);
 void web_timer_cancel(WebTimer *timer);
 void web_timer_free(WebTimer *timer); /* accepts NULL */
 DEFINE_CLEANUP(WebTimer *, web_timer_free)
-
-/* What libwebsockets itself would write to stderr (errors and warnings, mostly about bad input
- * from outside) is dropped unless a SINK is set here. Process-wide; before the first loop. */
-void web_log_to(void (*sink)(int level, const char *line));

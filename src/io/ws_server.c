@@ -1,8 +1,10 @@
 #include "io/ws_server.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "io/web_internal.h"
@@ -34,7 +36,6 @@ struct WsServer {
         const WsEvents *events;
         void *user;
         WsClient *clients;
-        size_t n_open;
         bool stopping, restarting;
 };
 
@@ -85,7 +86,6 @@ static void client_told_closed(WsClient *client) {
         if (!client->told_open)
                 return;
         client->told_open = false;
-        client->server->n_open--;
         client->server->events->on_close(client, client->user);
 }
 
@@ -122,7 +122,6 @@ static int client_open(WsClient *client) {
                 return 0;
         }
         client->told_open = true;
-        server->n_open++;
         /* on_open may have closed it. */
         if (client->state == WS_HANDSHAKE)
                 client->state = WS_OPEN;
@@ -148,6 +147,12 @@ static int client_writable(WsClient *client) {
 bool ws_client_is_drained(const WsClient *client) {
         return client->state != WS_CLOSING && !client->wait_drained &&
                !lws_partial_buffered(client->web.wsi);
+}
+
+int ws_client_unacknowledged(const WsClient *client) {
+        int n = 0;
+
+        return ioctl(lws_get_socket_fd(client->web.wsi), SIOCOUTQ, &n) < 0 ? 0 : n;
 }
 
 int ws_client_send(WsClient *client, const void *frames, size_t length) {
@@ -259,10 +264,6 @@ int ws_server_new(WsServer **ret, WebLoop *loop, int listen_fd, const WsEvents *
         }
         *ret = server;
         return 0;
-}
-
-size_t ws_server_count(const WsServer *server) {
-        return server->n_open;
 }
 
 void ws_server_stop(WsServer *server, bool restarting) {

@@ -38,7 +38,6 @@ _must_check_ int ws_frame_append_text(Buffer *b, const char *text, size_t length
  * server). A request that is no WebSocket handshake gets 426 Upgrade Required. */
 _must_check_ int ws_server_new(WsServer **ret, WebLoop *loop, int listen_fd, const WsEvents *events,
                                void *user);
-size_t ws_server_count(const WsServer *server); /* clients between on_open and on_close */
 /* Stops listening and closes every client, also those whose handshake is under way, with 1001
  * (going away), or, if RESTARTING, 1012 (service restart: come back soon). */
 void ws_server_stop(WsServer *server, bool restarting);
@@ -54,6 +53,9 @@ bool ws_client_is_drained(const WsClient *client);
  * come; negative errno: the connection is gone, on_close will come. Never to a client that is
  * not drained (-EBUSY). */
 int ws_client_send(WsClient *client, const void *frames, size_t length);
+/* The bytes that the kernel has of it and the client has not acknowledged: unchanged for long, it
+ * takes nothing. 0 if that is not known. */
+int ws_client_unacknowledged(const WsClient *client);
 /* Starts the closing handshake with this status code (RFC 6455 section 7.4), after what is still
  * to be sent. REASON: at most 123 bytes, or NULL. */
 void ws_client_close(WsClient *client, uint16_t code, const char *reason);

@@ -19,7 +19,9 @@ struct Client {
         WsClient *ws;
         Client *next, *prev;
         uint64_t sequence;      /* everything up to this number was sent, or replaced by newer */
-        int64_t waits_since_ms; /* what was sent last has not all left; 0: it has */
+        int64_t waits_since_ms; /* it has taken nothing since, and more is to leave; 0: all has left
+                                 */
+        int unacknowledged;     /* of what the kernel had when it was looked at last */
 };
 
 struct Hub {
@@ -178,11 +180,22 @@ const WsEvents hub_events = {
         .on_close = on_close,
 };
 
+/* One with a slow line takes long for a large board, but it takes. */
+static void note_progress(Client *client, int64_t now_ms) {
+        int n = ws_client_unacknowledged(client->ws);
+
+        if (n != client->unacknowledged)
+                client->waits_since_ms = now_ms;
+        client->unacknowledged = n;
+}
+
 void hub_drop_stalled(Hub *hub, int64_t now_ms) {
         for (Client *client = hub->clients, *next; client; client = next) {
                 next = client->next;
-                if (client->waits_since_ms == 0 ||
-                    now_ms - client->waits_since_ms < HUB_STALL_MAX_MS)
+                if (client->waits_since_ms == 0)
+                        continue;
+                note_progress(client, now_ms);
+                if (now_ms - client->waits_since_ms < HUB_STALL_MAX_MS)
                         continue;
                 journal_log(LOG_INFO,
                             LOG_FIELDS(LOG_TEXT("PEER", ws_client_peer(client->ws)),

@@ -17,7 +17,7 @@
 #include "io/ws_server.h"
 #include "websocket/handover.h"
 
-/* A client that the kernel takes nothing from for this long is dropped. */
+/* A client that takes nothing for this long is dropped. */
 #define HUB_STALL_MAX_MS 30000
 
 typedef struct Hub Hub;

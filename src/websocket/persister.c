@@ -49,7 +49,7 @@ struct Persister {
         pthread_mutex_t trouble_lock;
         char trouble[PERSISTER_TROUBLE_SIZE];
         _Atomic int64_t lag;
-        _Atomic uint64_t written, rejected;
+        _Atomic uint64_t written;
 };
 
 /* ---- the newest prices, once ----------------------------------------------------------------- */
@@ -102,7 +102,6 @@ static void note_position(Persister *p, const KafkaMessage *m) {
 static void reject(Persister *p, KafkaPosition where, const char *reason) {
         rejects_note(&p->rejects, p->config->kafka_topic, where.partition, where.offset, reason,
                      clock_monotonic_ms());
-        atomic_store(&p->rejected, p->rejects.total);
 }
 
 static int decode_batch(Persister *p, const KafkaBatch *batch) {
@@ -113,8 +112,10 @@ static int decode_batch(Persister *p, const KafkaBatch *batch) {
         for (size_t i = 0; i < batch->n; i++) {
                 const KafkaMessage *m = &batch->messages[i];
                 KafkaPosition where = { .partition = m->partition, .offset = m->offset };
+                /* Kafka's clock, too: ours may be far behind, and this message comes only once. */
                 int r = price_decode_message(m->key, m->key_length, m->value, m->value_length,
-                                             now_ms, &p->updates[p->n_updates], &reason);
+                                             MAX_OF(now_ms, m->timestamp_ms),
+                                             &p->updates[p->n_updates], &reason);
                 if (r == -EBADMSG)
                         reject(p, where, reason);
                 else if (r < 0)
@@ -152,27 +153,33 @@ static int write_batch(Persister *p) {
         return r;
 }
 
-static void tell_past(Persister *p, const KafkaPosition *starts, size_t n) {
+static void tell_past(Persister *p, const KafkaPast *past) {
         const char *topic = p->config->kafka_topic;
-        KafkaPast past;
 
-        kafka_consumer_past(p->consumer, starts, n, &past);
-        if (past.reread > 0)
+        if (past->renewed > 0)
+                journal_log(LOG_NOTICE,
+                            LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", topic),
+                                       LOG_NUMBER("PARTITIONS", past->renewed)),
+                            "Kafka knows of nothing that was read from %" PRId64
+                            " partitions of topic %s, as when it was made anew; reading them from "
+                            "their beginning, nothing is doubled.",
+                            past->renewed, topic);
+        if (past->reread > 0)
                 journal_log(LOG_WARNING,
                             LOG_FIELDS(LOG_EVENT(DATABASE_WENT_BACK),
                                        LOG_TEXT("KAFKA_TOPIC", topic),
-                                       LOG_NUMBER("MESSAGES", past.reread)),
+                                       LOG_NUMBER("MESSAGES", past->reread)),
                             "PostgreSQL stands %" PRId64
                             " messages before what it had been told already, as after the restore "
                             "of a backup; reading them again, nothing is doubled.",
-                            past.reread);
-        if (past.expired > 0)
+                            past->reread);
+        if (past->expired > 0)
                 journal_log(LOG_ERR,
                             LOG_FIELDS(LOG_EVENT(MESSAGES_EXPIRED), LOG_TEXT("KAFKA_TOPIC", topic),
-                                       LOG_NUMBER("MESSAGES", past.expired)),
+                                       LOG_NUMBER("MESSAGES", past->expired)),
                             "%" PRId64 " messages had left topic %s before they were written (see "
                             "kafka.retention_ms), going on with what is there.",
-                            past.expired, topic);
+                            past->expired, topic);
 }
 
 static int start_reading(Persister *p) {
@@ -189,13 +196,19 @@ static int start_reading(Persister *p) {
         int r = store_load_positions(p->store, starts, n);
         if (r < 0)
                 return r;
-        tell_past(p, starts, n);
+        KafkaPast past;
+        kafka_consumer_past(p->consumer, starts, n, &past);
+        tell_past(p, &past);
         r = kafka_consumer_start(p->consumer, starts, n);
+        /* While it is in trouble this is one more try. */
         if (r == 0)
-                log_info("Persisting %zu partitions of topic %s.", n, p->config->kafka_topic);
+                journal_log(p->away.failures > 0 ? LOG_DEBUG : LOG_INFO,
+                            LOG_FIELDS(LOG_TEXT("KAFKA_TOPIC", p->config->kafka_topic)),
+                            "Persisting %zu partitions of topic %s.", n, p->config->kafka_topic);
         return r;
 }
 
+/* 1: it works, because a batch was written or there is none to write; 0: that is not known yet. */
 static int persist_next(Persister *p) {
         KafkaBatch batch;
 
@@ -204,8 +217,10 @@ static int persist_next(Persister *p) {
                 r = kafka_consumer_read(p->consumer, READ_MS, BATCH_MS, &batch);
         if (r < 0)
                 return r;
+        if (batch.n == 0 && store_is_lost(p->store))
+                return -ENOTCONN;
         if (batch.n == 0)
-                return store_is_lost(p->store) ? -ENOTCONN : 0;
+                return kafka_consumer_is_caught_up(p->consumer);
         r = decode_batch(p, &batch);
         if (r == 0)
                 r = write_batch(p);
@@ -213,7 +228,7 @@ static int persist_next(Persister *p) {
                 return r;
         kafka_consumer_report(p->consumer, p->next, p->n_next);
         atomic_fetch_add(&p->written, p->n_updates);
-        return 0;
+        return 1;
 }
 
 /* ---- connecting and going on anyway ---------------------------------------------------------- */
@@ -272,7 +287,7 @@ static int open_consumer(Persister *p) {
         if (p->consumer)
                 return 0;
         int r = kafka_consumer_join(&p->consumer, &p->kafka_options, p->config->kafka_topic,
-                                    p->config->kafka_group_id, NULL, error, sizeof(error));
+                                    p->config->kafka_group_id, error, sizeof(error));
         if (r < 0)
                 retry_later(p, EVENT_BROKER_UNREACHABLE, error);
         return r;
@@ -309,9 +324,9 @@ static void turn(Persister *p) {
         int r = seed_broadcast(p);
         if (r == 0)
                 r = persist_next(p);
-        if (r == 0)
+        if (r > 0)
                 tell_back(p);
-        else if (!worker_is_stopping(&p->worker))
+        else if (r < 0 && !worker_is_stopping(&p->worker))
                 give_up_batch(p, r);
 }
 
@@ -400,8 +415,4 @@ int64_t persister_lag(const Persister *p) {
 
 uint64_t persister_written(const Persister *p) {
         return atomic_load(&p->written);
-}
-
-uint64_t persister_rejected(const Persister *p) {
-        return atomic_load(&p->rejected);
 }

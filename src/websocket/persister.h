@@ -32,6 +32,5 @@ void persister_cancel(Persister *p);
 #define PERSISTER_TROUBLE_SIZE 128
 /* Why nothing is persisted at the moment, in the server's words; "" if nothing is wrong. */
 void persister_trouble(Persister *p, char ret[PERSISTER_TROUBLE_SIZE]);
-int64_t persister_lag(const Persister *p);       /* messages still to be written */
-uint64_t persister_written(const Persister *p);  /* updates since the start, known ones included */
-uint64_t persister_rejected(const Persister *p); /* messages that were no price updates */
+int64_t persister_lag(const Persister *p);      /* messages still to be written */
+uint64_t persister_written(const Persister *p); /* updates since the start, known ones included */

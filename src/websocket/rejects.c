@@ -8,7 +8,6 @@
 void rejects_note(Rejects *r, const char *topic, int32_t partition, int64_t offset,
                   const char *reason, int64_t now_ms) {
         rejects_turn(r, now_ms);
-        r->total++;
         r->last_ms = now_ms;
         int priority = episode_fail(&r->episode, now_ms) ? LOG_WARNING : LOG_DEBUG;
         journal_log(priority,

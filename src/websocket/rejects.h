@@ -8,7 +8,6 @@
 #define REJECTS_QUIET_MS INT64_C(60000)
 
 typedef struct Rejects {
-        uint64_t total; /* since the daemon's start */
         Episode episode;
         int64_t last_ms;
 } Rejects;

@@ -44,6 +44,12 @@ class Topic:
         new = confluent_kafka.admin.NewTopic(self.name, partitions, 1, config=config or {})
         admin.create_topics([new])[self.name].result(30)
 
+    def configure(self, config):
+        """In place of what it was created with."""
+        resource = confluent_kafka.admin.ConfigResource("topic", self.name, set_config=config)
+        admin = confluent_kafka.admin.AdminClient(self._settings)
+        admin.alter_configs([resource])[resource].result(30)
+
     def delete(self):
         admin = confluent_kafka.admin.AdminClient(self._settings)
         admin.delete_topics([self.name])[self.name].result(30)

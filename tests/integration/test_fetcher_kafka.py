@@ -109,6 +109,21 @@ def test_a_long_absence_is_over(stack, sim, start, tail):
     ticker.assert_all_in(tail(start.topic))
 
 
+def test_the_broker_refuses_every_message(site, sim, start, tail):
+    """As when its clock is another one: what was fetched waits and is sent when it is taken."""
+    topic = Topic(site.stack.kafka_broker, start.topic)
+    topic.create(config={"message.timestamp.before.max.ms": "0"})
+    ticker = Ticker(sim())
+    fetcher = start()
+    fetcher.wait_log("Kafka at .* cannot be used .*timestamp")
+    ticker.tick(3)
+    assert fetcher.log.count("cannot be used") == 1
+    topic.configure({"message.timestamp.before.max.ms": str(2**62)})
+    ticker.assert_all_in(tail(start.topic))
+    fetcher.wait_log("Kafka takes updates again")
+    fetcher.terminate()
+
+
 def test_the_topic_is_deleted_in_the_middle(site, sim, start, tail):
     """It is made again, and what is fetched from then on is in it."""
     market = sim()

@@ -622,6 +622,85 @@ def test_topic_that_is_made_anew(site, daemon, connect, coin):
     service.terminate(5)
 
 
+def test_topic_that_is_made_anew_meanwhile(site, daemon, coin):
+    """It has as many messages as the old one had, so nothing but Kafka's own memory tells."""
+    topic = site.topic.beside("anew-meanwhile")
+    service = daemon("websocket", KAFKA_TOPIC=topic.name)
+    service.wait_ready()
+    topic.produce_all([(coin, message(n, n)) for n in range(1, 21)], partition=0)
+    wait_count(site, coin, 20)
+    wait_until(lambda: topic.committed(site.group, 0) == 20)
+    service.terminate(5)
+    topic.delete()
+    wait_until(lambda: topic.partitions() == 0)
+    topic.create()
+    topic.produce_all([(coin, message(n, n)) for n in range(21, 51)], partition=0)
+    again = daemon("websocket", KAFKA_TOPIC=topic.name)
+    wait_count(site, coin, 50)
+    again.wait_log("as when it was made anew; reading them from their beginning")
+
+
+def test_clock_of_this_host_is_days_behind(site, daemon, connect, coin):
+    """Seen from here the prices come from the future; Kafka's own time says that they do not."""
+    topic = site.topic.beside("ahead", {"message.timestamp.after.max.ms": str(2**62)})
+    service = daemon("websocket", KAFKA_TOPIC=topic.name)
+    service.wait_ready()
+    client = connect()
+    day_ms = 86_400_000
+    topic.produce(coin, message(1, 3 * day_ms), timestamp=int(time.time() * 1000) + 3 * day_ms)
+    client.wait_for(lambda u: u["coinId"] == coin and u["price"] == "1")
+    wait_count(site, coin, 1)
+    topic.produce(coin, message(2, 3 * day_ms + 1))
+    service.wait_log("is no price update .timestamp is more than a day ahead")
+    assert stored(site, coin) == ["1"]
+
+
+def test_database_that_can_only_be_read(site, daemon, coin):
+    """Every try to write fails: it is told once, and success only when there is one."""
+    topic = site.topic.beside("read-only")
+    service = daemon("websocket", KAFKA_TOPIC=topic.name)
+    service.wait_ready()
+    topic.produce(coin, message(1, 1))
+    wait_count(site, coin, 1)
+    name = site.db.value("select current_database()")
+    site.db.rows(f'alter database "{name}" set default_transaction_read_only = on')
+    try:
+        site.db.rows("select pg_terminate_backend(pid) from pg_stat_activity"
+                     " where application_name = 'crypto-pulse-websocket'")
+        topic.produce(coin, message(2, 2))
+        service.wait_log("read-only")
+        tries = len(re.findall("debug: Persisting", service.log))
+        wait_until(lambda: len(re.findall("debug: Persisting", service.log)) >= tries + 3)
+        assert "persisted again" not in service.log.split("read-only", 1)[1]
+        assert service.log.count("cannot be persisted now") <= 2
+    finally:
+        site.db.rows(f'alter database "{name}" reset default_transaction_read_only')
+    wait_count(site, coin, 2)
+    service.wait_log("Prices are persisted again")
+
+
+def test_slow_line_and_client_that_stalls(site, service, connect, coin):
+    """Who takes a little now and then stays, however long it takes; who takes nothing is dropped."""
+    fast = connect()
+    slow, stalled = socket.socket(), socket.socket()
+    for client in (slow, stalled):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", site.websocket_port))
+        client.sendall(HANDSHAKE)
+    slow.settimeout(5)
+    more = f',"name":"{"n" * 100}"'
+    site.topic.produce_all([(f"{coin}-{n}", message(n + 1, n, more=more)) for n in range(30000)])
+    fast.wait_for(lambda u: u["coinId"] == f"{coin}-29999", 60)
+    until = time.monotonic() + 40  # 30 s without any progress is too long
+    while time.monotonic() < until:
+        assert slow.recv(2048)
+        time.sleep(0.5)
+    service.wait_log("Client 127.0.0.1 has taken nothing for 30 s, dropping it")
+    assert service.log.count("has taken nothing") == 1
+    slow.close()
+    stalled.close()
+
+
 def test_partitions_that_are_added(site, daemon, connect, coin):
     topic = site.topic.beside("wider")
     service = daemon("websocket", KAFKA_TOPIC=topic.name)

@@ -75,6 +75,31 @@ static void test_reload(void **state) {
         assert_string_equal(received(), "READY=1");
 }
 
+/* What others wrote and what was cut in the middle of a character still arrives. */
+static void test_any_text(void **state) {
+        static const struct {
+                const char *text, *sent;
+        } rows[] = {
+                { "Preis: 1 €, 🪙.", "Preis: 1 €, 🪙." },
+                { "cut \xe2\x82", "cut ??" },
+                { "\xff\xc3(", "??(" },
+                { "two\nREADY=1\tlines", "two READY=1 lines" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                char expected[64];
+                Notify n;
+
+                snprintf(expected, sizeof(expected), "STATUS=%s", rows[i].sent);
+                notify_init(&n);
+                notify_status(&n, "%s", rows[i].text);
+                assert_string_equal(received(), expected);
+                notify_failed(rows[i].text);
+                assert_string_equal(received(), expected);
+        }
+}
+
 /* The first at once, the same never twice, another at most once a second. */
 static void test_status(void **state) {
         Notify n;
@@ -207,9 +232,9 @@ static void test_file(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_ready),           TEST(test_reload),   TEST(test_status),
-                TEST(test_long_status),     TEST(test_watchdog), TEST(test_no_watchdog),
-                TEST(test_without_manager), TEST(test_file),
+                TEST(test_ready),       TEST(test_reload),          TEST(test_any_text),
+                TEST(test_status),      TEST(test_long_status),     TEST(test_watchdog),
+                TEST(test_no_watchdog), TEST(test_without_manager), TEST(test_file),
         };
         return cmocka_run_group_tests_name("notify", tests, NULL, NULL);
 }
