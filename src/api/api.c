@@ -310,7 +310,7 @@ static int open_peers(Api *api) {
 
 static int open_server(Api *api, const char *name, int64_t port, HttpHandler handler,
                        HttpServer **ret) {
-        char error[512];
+        char error[512] = "";
         int fd;
 
         int r = listen_open(name, api->config->api_listen, (uint16_t) port, &fd, error,
@@ -322,8 +322,10 @@ static int open_server(Api *api, const char *name, int64_t port, HttpHandler han
                 return r;
         }
         r = http_server_new(ret, api->loop, fd, handler, api);
+        for (size_t i = 1; r >= 0 && (r = listen_more(name, i, &fd, error, sizeof(error))) > 0; i++)
+                r = http_server_listen(*ret, fd);
         if (r < 0)
-                log_error("Cannot serve port %" PRId64 ": %s", port, strerror(-r));
+                log_error("Cannot serve port %" PRId64 ": %s", port, *error ? error : strerror(-r));
         return r;
 }
 

@@ -44,7 +44,7 @@ typedef struct HttpConn {
 
 struct HttpServer {
         WebLoop *loop;
-        WebListener *listener;
+        WebListener *listeners;
         HttpHandler handler;
         void *user;
         bool bodies;
@@ -499,6 +499,10 @@ static int http_event(WebConn *web, enum lws_callback_reasons reason, void *in, 
 
 /* ---- the server ---------------------------------------------------------------------------- */
 
+int http_server_listen(HttpServer *server, int listen_fd) {
+        return web_listener_add(&server->listeners, server->loop, listen_fd, conn_accept, server);
+}
+
 int http_server_new(HttpServer **ret, WebLoop *loop, int listen_fd, HttpHandler handler,
                     void *user) {
         HttpServer *server = calloc(1, sizeof(*server));
@@ -511,7 +515,7 @@ int http_server_new(HttpServer **ret, WebLoop *loop, int listen_fd, HttpHandler 
         server->loop = loop;
         server->handler = handler;
         server->user = user;
-        r = web_listener_new(&server->listener, loop, listen_fd, conn_accept, server);
+        r = http_server_listen(server, listen_fd);
         if (r < 0) {
                 free(server);
                 return r;
@@ -526,7 +530,7 @@ void http_server_allow_bodies(HttpServer *server) {
 
 void http_server_stop(HttpServer *server) {
         server->stopping = true;
-        web_listener_free(TAKE_PTR(server->listener));
+        web_listener_free(TAKE_PTR(server->listeners));
 }
 
 size_t http_server_count(const HttpServer *server) {
@@ -551,7 +555,7 @@ void http_server_drop_idle(HttpServer *server, bool also_unused) {
 void http_server_free(HttpServer *server) {
         if (!server)
                 return;
-        web_listener_free(server->listener);
+        web_listener_free(server->listeners);
         while (server->conns) {
                 web_conn_abandon(&server->conns->web);
                 conn_free(server->conns);

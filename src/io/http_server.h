@@ -47,6 +47,8 @@ typedef void (*HttpHandler)(HttpRequest *request, void *user);
  * server). */
 _must_check_ int http_server_new(HttpServer **ret, WebLoop *loop, int listen_fd,
                                  HttpHandler handler, void *user);
+/* Serves those of one more socket, too. */
+_must_check_ int http_server_listen(HttpServer *server, int listen_fd);
 /* Takes request bodies of at most HTTP_BODY_MAX; before the first request. */
 void http_server_allow_bodies(HttpServer *server);
 /* For an end that fails nobody: stops listening (whoever was not accepted yet waits in an inherited

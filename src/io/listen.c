@@ -45,9 +45,10 @@ static int socket_prepare_inherited(int fd, const char *name, char *error, size_
         return 0;
 }
 
-/* 1: found; 0: the service manager has handed over none of that name. The environment is left as
- * it is, because the other names are asked for later. */
-static int socket_find_inherited(const char *name, int *ret_fd, char *error, size_t error_size) {
+/* 1: found; 0: the service manager has not handed over so many of that name. The environment is
+ * left as it is, because the other names are asked for later. */
+static int socket_find_inherited(const char *name, size_t index, int *ret_fd, char *error,
+                                 size_t error_size) {
         char **names = NULL;
         int n, fd = -1;
 
@@ -60,7 +61,7 @@ static int socket_find_inherited(const char *name, int *ret_fd, char *error, siz
                 return n;
         }
         for (int i = 0; i < n; i++) {
-                if (fd < 0 && strcmp(names[i], name) == 0)
+                if (fd < 0 && strcmp(names[i], name) == 0 && index-- == 0)
                         fd = SD_LISTEN_FDS_START + i;
                 free(names[i]);
         }
@@ -172,10 +173,14 @@ int listen_open(const char *name, const char *address, uint16_t port, int *ret_f
                 size_t error_size) {
         int r;
 
-        r = socket_find_inherited(name, ret_fd, error, error_size);
+        r = socket_find_inherited(name, 0, ret_fd, error, error_size);
         if (r != 0)
                 return r < 0 ? r : 0;
         return socket_open(address, port, ret_fd, error, error_size);
+}
+
+int listen_more(const char *name, size_t index, int *ret_fd, char *error, size_t error_size) {
+        return socket_find_inherited(name, index, ret_fd, error, error_size);
 }
 
 int listen_port(int fd) {

@@ -32,10 +32,10 @@ typedef struct WebConn {
 /* A connection has come: what is to be kept for it, with event set, or NULL to drop it. */
 typedef WebConn *(*WebAccept)(void *user);
 
-/* Takes FD over, also on failure. */
-_must_check_ int web_listener_new(WebListener **ret, WebLoop *loop, int fd, WebAccept accept,
+/* One more for LIST, which begins as NULL. Takes FD over, also on failure. */
+_must_check_ int web_listener_add(WebListener **list, WebLoop *loop, int fd, WebAccept accept,
                                   void *user);
-void web_listener_free(WebListener *listener); /* accepts NULL */
+void web_listener_free(WebListener *list); /* all of them; accepts NULL */
 
 /* Hands an accepted socket to libwebsockets, which closes it in any case. NULL on failure. */
 struct lws *web_loop_adopt(WebLoop *loop, int fd);

@@ -14,6 +14,7 @@
 #define ACCEPT_PAUSE_MS 100
 
 struct WebListener {
+        WebListener *next;
         int fd;
         WebFd *watch;
         WebTimer *pause;
@@ -97,7 +98,7 @@ static void listener_readable(void *user, short events) {
         }
 }
 
-int web_listener_new(WebListener **ret, WebLoop *loop, int fd, WebAccept accept, void *user) {
+int web_listener_add(WebListener **list, WebLoop *loop, int fd, WebAccept accept, void *user) {
         WebListener *l = calloc(1, sizeof(*l));
         int r;
 
@@ -113,17 +114,19 @@ int web_listener_new(WebListener **ret, WebLoop *loop, int fd, WebAccept accept,
                 web_listener_free(l);
                 return r;
         }
-        *ret = l;
+        l->next = *list;
+        *list = l;
         return 0;
 }
 
-void web_listener_free(WebListener *listener) {
-        if (!listener)
-                return;
-        web_timer_free(listener->pause);
-        web_fd_free(listener->watch);
-        close(listener->fd);
-        free(listener);
+void web_listener_free(WebListener *list) {
+        for (WebListener *next; list; list = next) {
+                next = list->next;
+                web_timer_free(list->pause);
+                web_fd_free(list->watch);
+                close(list->fd);
+                free(list);
+        }
 }
 
 void web_conn_abandon(WebConn *conn) {

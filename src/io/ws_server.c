@@ -32,7 +32,7 @@ struct WsClient {
 
 struct WsServer {
         WebLoop *loop;
-        WebListener *listener;
+        WebListener *listeners;
         const WsEvents *events;
         void *user;
         WsClient *clients;
@@ -247,6 +247,10 @@ static int ws_event(WebConn *web, enum lws_callback_reasons reason, void *in,
 
 /* ---- the server ---------------------------------------------------------------------------- */
 
+int ws_server_listen(WsServer *server, int listen_fd) {
+        return web_listener_add(&server->listeners, server->loop, listen_fd, client_accept, server);
+}
+
 int ws_server_new(WsServer **ret, WebLoop *loop, int listen_fd, const WsEvents *events,
                   void *user) {
         WsServer *server = calloc(1, sizeof(*server));
@@ -257,7 +261,7 @@ int ws_server_new(WsServer **ret, WebLoop *loop, int listen_fd, const WsEvents *
                 return -ENOMEM;
         }
         *server = (WsServer){ .loop = loop, .events = events, .user = user };
-        r = web_listener_new(&server->listener, loop, listen_fd, client_accept, server);
+        r = ws_server_listen(server, listen_fd);
         if (r < 0) {
                 free(server);
                 return r;
@@ -271,7 +275,7 @@ void ws_server_stop(WsServer *server, bool restarting) {
                 return;
         server->stopping = true;
         server->restarting = restarting;
-        web_listener_free(TAKE_PTR(server->listener));
+        web_listener_free(TAKE_PTR(server->listeners));
         for (WsClient *client = server->clients; client; client = client->next)
                 if (client->state == WS_OPEN)
                         client_say_goodbye(client);

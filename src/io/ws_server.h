@@ -38,6 +38,8 @@ _must_check_ int ws_frame_append_text(Buffer *b, const char *text, size_t length
  * server). A request that is no WebSocket handshake gets 426 Upgrade Required. */
 _must_check_ int ws_server_new(WsServer **ret, WebLoop *loop, int listen_fd, const WsEvents *events,
                                void *user);
+/* Serves those of one more socket, too. */
+_must_check_ int ws_server_listen(WsServer *server, int listen_fd);
 /* Stops listening and closes every client, also those whose handshake is under way, with 1001
  * (going away), or, if RESTARTING, 1012 (service restart: come back soon). */
 void ws_server_stop(WsServer *server, bool restarting);

@@ -221,7 +221,7 @@ static void on_timer(void *user) {
 /* ---- building -------------------------------------------------------------------------------- */
 
 static int open_server(Service *s) {
-        char error[512];
+        char error[512] = "";
         int fd;
 
         int r = listen_open("websocket", s->config->websocket_listen,
@@ -233,8 +233,11 @@ static int open_server(Service *s) {
                 return r;
         }
         r = ws_server_new(&s->server, s->loop, fd, &hub_events, s->hub);
+        for (size_t i = 1;
+             r >= 0 && (r = listen_more("websocket", i, &fd, error, sizeof(error))) > 0; i++)
+                r = ws_server_listen(s->server, fd);
         if (r < 0)
-                log_error("Cannot serve WebSocket clients: %s", strerror(-r));
+                log_error("Cannot serve WebSocket clients: %s", *error ? error : strerror(-r));
         return r;
 }
 

@@ -57,6 +57,18 @@ def test_inherited_websocket_is_used(site, daemon):
         site.websocket()
 
 
+@pytest.mark.parametrize("name", ["api", "websocket"])
+def test_all_sockets_of_one_name_are_used(daemon, name):
+    """An operator has added ListenStream= lines to the .socket unit."""
+    sockets = listening(3)
+    inherit(daemon, sockets, ":".join([name] * 3), name=name, FRONTEND_PORT=0).wait_ready()
+    for port in (one.getsockname()[1] for one in sockets):
+        if name == "api":
+            assert ask(port, "/api/v1/cryptos").json["count"] == "1"
+        else:
+            WebSocketClient(f"ws://127.0.0.1:{port}/").close()
+
+
 def test_a_socket_of_another_name_is_not_used(site, daemon):
     other = listening()
     inherit(daemon, other, "other", FRONTEND_PORT=0).wait_ready()
