@@ -1,5 +1,6 @@
 #include "io/redis.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -10,11 +11,16 @@
 
 #include "core/backoff.h"
 #include "core/clock.h"
+#include "io/resolver.h"
+
+#define RESOLVE_POLL_MS 20
 
 struct RedisClient {
         WebLoop *loop;
         RedisOptions options;
         redisAsyncContext *context; /* NULL: not connecting */
+        Resolver *resolver;         /* looks for the host's address before that */
+        int64_t resolving_since_ms;
         WebFd *fd;
         WebTimer *timer; /* reconnects, or checks for answers that are overdue */
         Backoff backoff;
@@ -172,11 +178,12 @@ static void drop(RedisClient *c, const char *reason) {
         reconnect_later(c, reason);
 }
 
-static void begin_connecting(RedisClient *c) {
+/* HOST: an address or the path of a socket. hiredis would look up a name on the spot. */
+static void begin_connecting(RedisClient *c, const char *host) {
         const RedisOptions *o = &c->options;
 
-        c->context = o->host[0] == '/' ? redisAsyncConnectUnix(o->host)
-                                       : redisAsyncConnect(o->host, o->port);
+        c->context = host[0] == '/' ? redisAsyncConnectUnix(host)
+                                    : redisAsyncConnect(host, o->port);
         if (!c->context) {
                 reconnect_later(c, "out of memory");
                 return;
@@ -200,11 +207,53 @@ static void begin_connecting(RedisClient *c) {
                 web_timer_set(c->timer, o->timeout_ms);
 }
 
+static void go_on_resolving(RedisClient *c) {
+        char address[RESOLVER_ADDRESS_SIZE];
+        const char *reason;
+
+        int r = resolver_result(c->resolver, address, &reason);
+        if (r == -EINPROGRESS) {
+                if (clock_monotonic_ms() - c->resolving_since_ms >= c->options.timeout_ms)
+                        tell_state(c, false, "no name server answers");
+                web_timer_set(c->timer, RESOLVE_POLL_MS);
+                return;
+        }
+        resolver_free(TAKE_PTR(c->resolver));
+        if (r < 0)
+                reconnect_later(c, reason);
+        else
+                begin_connecting(c, address);
+}
+
+static bool is_name(const char *host) {
+        unsigned char address[sizeof(struct in6_addr)];
+
+        return host[0] != '/' && inet_pton(AF_INET, host, address) != 1 &&
+               inet_pton(AF_INET6, host, address) != 1;
+}
+
+static void begin(RedisClient *c) {
+        if (!is_name(c->options.host)) {
+                begin_connecting(c, c->options.host);
+                return;
+        }
+        c->resolving_since_ms = clock_monotonic_ms();
+        int r = resolver_new(&c->resolver, c->options.host);
+        if (r < 0)
+                reconnect_later(c, strerror(-r));
+        else
+                web_timer_set(c->timer, 0);
+}
+
 static void on_timer(void *user) {
         RedisClient *c = user;
 
+        if (c->resolver) {
+                go_on_resolving(c);
+                return;
+        }
         if (!c->context) {
-                begin_connecting(c);
+                begin(c);
                 return;
         }
         if (c->waiting > 0 && clock_monotonic_ms() - c->waiting_since_ms >= c->options.timeout_ms)
@@ -234,6 +283,7 @@ void redis_client_free(RedisClient *client) {
         client->freeing = true;
         if (client->context)
                 redisAsyncFree(TAKE_PTR(client->context));
+        resolver_free(client->resolver);
         web_timer_free(client->timer);
         free(client);
 }

@@ -1,8 +1,10 @@
 """The API while its peers are away, hang, restart, or have more to do than they can."""
 
 import http.client
+import os
 import re
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -56,6 +58,30 @@ def prices(answer):
 
 
 # ---- Redis -----------------------------------------------------------------------------------
+
+@pytest.mark.skipif(os.getuid() != 0, reason="another /etc/resolv.conf for one process needs root")
+def test_redis_has_a_name_and_no_name_server_answers(daemon, get, tmp_path):
+    """Looking it up takes half a minute, in which everybody else is served."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.77.53", 53))
+        (tmp_path / "resolv.conf").write_text("nameserver 127.0.77.53\noptions timeout:15 attempts:2\n")
+        api = daemon("api", FRONTEND_PORT=0, REDIS_HOST="redis.example", wrapper=(
+            "unshare", "--mount", "bash", "-c",
+            f'mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec "$@"', "bash"))
+        api.wait_ready()
+        api.wait_log("no name server answers")
+        for _ in range(20):
+            assert len(prices(get(history("bitcoin")))) == 2
+            time.sleep(0.1)
+        assert silent.recv(512)  # it was asked
+        api.terminate(5)
+
+
+def test_redis_has_a_name(site, start, get):
+    start(REDIS_HOST="localhost").wait_ready()
+    wait_until(lambda: get(HEALTH).json["cache"] == "UP")
+    assert site.redis.ping()
+
 
 def test_redis_stops_and_comes_back(stack, start, get):
     api = start()
