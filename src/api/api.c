@@ -54,7 +54,7 @@ struct Api {
         bool database_known, cache_known; /* the first try of each has ended */
         bool database_up;
         char database_trouble[128]; /* why it is not */
-        Episode database_down, cache_down;
+        Episode database_down, queries_refused, cache_down;
         uint64_t n_requests, n_turns;
         int64_t stop_ms; /* when stopping began; 0: not yet */
 };
@@ -100,6 +100,20 @@ static void on_database(bool up, const char *reason, void *user) {
         api->database_known = true;
         api->database_up = up;
         tell_state(api);
+}
+
+static void on_query(const char *refusal, void *user) {
+        Api *api = user;
+        int64_t duration_ms;
+
+        if (refusal && episode_fail(&api->queries_refused, clock_monotonic_ms()))
+                log_warning("PostgreSQL refuses a query (%s); what the cache has goes on, other "
+                            "requests get 503.",
+                            refusal);
+        if (!refusal && episode_end(&api->queries_refused, clock_monotonic_ms(), &duration_ms))
+                journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
+                            "PostgreSQL answers queries again, after %" PRId64 " s.",
+                            duration_ms / 1000);
 }
 
 static void on_cache(bool connected, const char *reason, void *user) {
@@ -289,7 +303,9 @@ static int open_loop(Api *api) {
 }
 
 static int open_peers(Api *api) {
-        const LookupsEvents events = { .on_database = on_database, .user = api };
+        const LookupsEvents events = { .on_database = on_database,
+                                       .on_query = on_query,
+                                       .user = api };
         const RedisOptions options = { .host = api->config->redis_host,
                                        .port = (uint16_t) api->config->redis_port,
                                        .password = api->config->redis_password,

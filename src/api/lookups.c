@@ -160,12 +160,23 @@ static bool uses_cache(const Lookup *l) {
 
 /* ---- PostgreSQL ------------------------------------------------------------------------------ */
 
+/* A query that is refused says nothing of the next one, nor does the one that asks for the state.
+ */
+static bool tell_outcome(const Lookups *all, const Job *job) {
+        bool up = job->error == 0 || job->error == -ENOENT || job->error == -ENOMEM;
+        bool refused = job->error == -EIO || job->error == -EINVAL || job->error == -EAGAIN;
+
+        if (job->kind != JOB_HEALTH && (up || refused))
+                all->events.on_query(refused ? job->detail : NULL, all->events.user);
+        if (job->kind == JOB_HEALTH || !refused)
+                all->events.on_database(up, up ? NULL : job->detail, all->events.user);
+        return up;
+}
+
 static void finish(Lookup *l) {
         Job *job = l->job;
-        Lookups *all = l->lookups;
-        bool up = job->error == 0 || job->error == -ENOENT || job->error == -ENOMEM;
+        bool up = tell_outcome(l->lookups, job);
 
-        all->events.on_database(up, up ? NULL : job->detail, all->events.user);
         if (job->kind == JOB_HEALTH)
                 reply_health(l, up);
         else if (job->error == -ENOENT)

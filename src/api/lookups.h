@@ -17,6 +17,8 @@ typedef struct Lookups Lookups;
 typedef struct LookupsEvents {
         /* PostgreSQL's state as a query has just shown it; REASON is NULL or why it failed. */
         void (*on_database)(bool up, const char *reason, void *user);
+        /* It is there, and has refused a query for REASON, or answered one (NULL). */
+        void (*on_query)(const char *reason, void *user);
         void *user;
 } LookupsEvents;
 

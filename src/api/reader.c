@@ -167,5 +167,5 @@ int reader_history(PgConn *pg, const char *coin_id, const HistoryQuery *query, B
 }
 
 int reader_ping(PgConn *pg, char *error, size_t error_size) {
-        return pg_query(pg, "SELECT 1", NULL, 0, NULL, error, error_size);
+        return pg_query(pg, "SELECT FROM latest_prices LIMIT 1", NULL, 0, NULL, error, error_size);
 }

@@ -15,4 +15,5 @@ _must_check_ int reader_cryptos(PgConn *pg, Buffer *body, char *error, size_t er
 _must_check_ int reader_history(PgConn *pg, const char *coin_id, const HistoryQuery *query,
                                 Buffer *body, char *error, size_t error_size);
 
+/* Whether prices can be read: a server without their tables is of no use. */
 _must_check_ int reader_ping(PgConn *pg, char *error, size_t error_size);

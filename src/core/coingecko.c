@@ -58,7 +58,7 @@ static const char *read_coin(const json_t *coin, const char *currency, int64_t n
         if (!updated || timestamp_parse(updated, &u->timestamp_ms) < 0)
                 return "last_updated is null or no timestamp";
         read_details(coin, u);
-        return price_update_check(u, now_ms);
+        return price_update_check(u, now_ms + TIMESTAMP_AHEAD_MAX_MS);
 }
 
 static void note_skipped(MarketsPage *page, const PriceUpdate *u, const char *reason) {

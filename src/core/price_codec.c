@@ -175,7 +175,7 @@ int price_decode_message(const void *key, size_t key_length, const void *value, 
                         return r;
         }
         if (!reason)
-                reason = price_update_check(&u, now_ms);
+                reason = price_update_check(&u, now_ms + TOPIC_AHEAD_MAX_MS);
         if (reason) {
                 *ret_reason = reason;
                 return -EBADMSG;

@@ -24,8 +24,13 @@ _must_check_ int price_encode_live(Buffer *b, const PriceUpdate *update);
 /* Appends the members that follow "timestamp", each with a leading comma. */
 _must_check_ int price_encode_details(Buffer *b, const PriceUpdate *update);
 
-/* Reads a Kafka record. NOW_MS bounds the timestamp. 0, or -EBADMSG with the reason, a static
- * text such as "price is not a positive number", in ret_reason; -ENOMEM. */
+/* How far ahead of our clock a message of the topic may be. The fetcher has compared it with the
+ * source's own clock; what is refused here is lost, and ours may be years behind where none is
+ * built in. */
+#define TOPIC_AHEAD_MAX_MS (INT64_C(10) * 366 * 86400000)
+
+/* Reads a Kafka record. NOW_MS and TOPIC_AHEAD_MAX_MS bound the timestamp. 0, or -EBADMSG with the
+ * reason, a static text such as "price is not a positive number", in ret_reason; -ENOMEM. */
 _must_check_ int price_decode_message(const void *key, size_t key_length, const void *value,
                                       size_t value_length, int64_t now_ms, PriceUpdate *ret,
                                       const char **ret_reason);

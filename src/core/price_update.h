@@ -35,5 +35,5 @@ bool coin_id_is_valid(const char *id);
 bool currency_is_valid(const char *currency);
 
 /* NULL if the update may be published and stored, else the reason why not, for a log entry.
- * NOW_MS bounds the timestamp (TIMESTAMP_MIN_MS, TIMESTAMP_AHEAD_MAX_MS). */
-const char *price_update_check(const PriceUpdate *update, int64_t now_ms);
+ * TIMESTAMP_MIN_MS and LATEST_MS bound the timestamp. */
+const char *price_update_check(const PriceUpdate *update, int64_t latest_ms);

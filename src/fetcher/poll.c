@@ -197,8 +197,9 @@ static void publish(const PriceUpdate *update, void *user) {
 static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
         MarketsCall *call = &f->plan.calls[i];
         Publishing publishing = { .fetcher = f, .n_wanted = call->n_wanted };
+        /* Our clock may be behind by days: CoinGecko's own time bounds its prices', too. */
         const MarketsReader reader = { .currency = call->currency,
-                                       .now_ms = clock_realtime_ms(),
+                                       .now_ms = MAX_OF(clock_realtime_ms(), answer->date_ms),
                                        .take = publish,
                                        .user = &publishing };
         MarketsPage page;

@@ -132,6 +132,16 @@ static int64_t read_retry_after_ms(CURL *easy) {
         return (int64_t) MIN_OF(seconds, (curl_off_t) RETRY_AFTER_MAX_S) * 1000;
 }
 
+/* RFC 9110 section 6.6.1. */
+static int64_t read_date_ms(CURL *easy) {
+        struct curl_header *header;
+
+        if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header))
+                return 0;
+        time_t seconds = curl_getdate(header->value, NULL);
+        return seconds < 0 ? 0 : (int64_t) seconds * 1000;
+}
+
 static int fail_transfer(const HttpClient *c, CURLcode code, const Transfer *t, char *error,
                          size_t error_size) {
         if (code == CURLE_FILESIZE_EXCEEDED || t->body_error == -EMSGSIZE) {
@@ -155,6 +165,7 @@ static void finish(HttpClient *c, int64_t began_ms, HttpAnswer *answer) {
         answer->status = (int) status;
         answer->received_at_ns = monotonic_ns();
         answer->duration_ms = clock_monotonic_ms() - began_ms;
+        answer->date_ms = read_date_ms(c->easy);
         answer->retry_after_ms = read_retry_after_ms(c->easy);
 }
 

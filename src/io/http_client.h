@@ -14,6 +14,7 @@ typedef struct HttpAnswer {
         int status; /* 200, 429, ... */
         Buffer body;
         int64_t retry_after_ms; /* at most six hours; -1 if the answer did not say */
+        int64_t date_ms;        /* when the server says that it was (Date); 0 if it does not */
         int64_t duration_ms;
         int64_t received_at_ns; /* CLOCK_MONOTONIC, when the last byte had come */
 } HttpAnswer;

@@ -342,7 +342,6 @@ static void handle_event(KafkaConsumer *c, const rd_kafka_message_t *m) {
 
 static void hold_message(KafkaConsumer *c, rd_kafka_message_t *m) {
         Partition *p = find_partition(c, m->partition);
-        rd_kafka_timestamp_type_t type;
 
         if (p)
                 p->next = m->offset + 1;
@@ -354,7 +353,6 @@ static void hold_message(KafkaConsumer *c, rd_kafka_message_t *m) {
                 .value_length = m->len,
                 .partition = m->partition,
                 .offset = m->offset,
-                .timestamp_ms = rd_kafka_message_timestamp(m, &type),
         };
         c->held[c->n_messages++] = m;
 }

@@ -25,8 +25,6 @@ typedef struct KafkaMessage {
         size_t value_length;
         int32_t partition;
         int64_t offset;
-        int64_t timestamp_ms; /* the producer's or the broker's clock, as the topic has it; -1: none
-                               */
 } KafkaMessage;
 
 #define KAFKA_OFFSET_EARLIEST INT64_C(-2)

@@ -61,36 +61,10 @@ static int wait_socket(const PgConn *conn, short events, int64_t deadline_ms) {
 
 /* ---- connecting ---------------------------------------------------------------------------- */
 
-/* A refused connection has no PGresult to ask for its SQLSTATE. With verbose errors the text has
- * it: "FATAL:  28P01: password authentication failed ...\nLOCATION:  ...". Takes code and
- * location out of TEXT and returns the code's length, 5, or 0 if there is none. */
-static size_t extract_sqlstate(char *text, char sqlstate[6]) {
-        char *location = strstr(text, "\nLOCATION:");
-        if (location)
-                *location = '\0';
-        for (char *p = strchr(text, ':'); p; p = strchr(p + 1, ':')) {
-                const char *code = p + 1 + strspn(p + 1, " ");
-                size_t n = strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-                if (n != 5 || code[5] != ':')
-                        continue;
-                memcpy(sqlstate, code, 5);
-                sqlstate[5] = '\0';
-                memmove(p + 1, code + 6, strlen(code + 6) + 1);
-                return 5;
-        }
-        return 0;
-}
-
 static int connect_failure(PgConn *conn, char *error, size_t error_size) {
-        char text[1024], sqlstate[6] = "";
+        const char *text = PQerrorMessage(conn->pq);
 
-        snprintf(text, sizeof(text), "%s", PQerrorMessage(conn->pq));
-        extract_sqlstate(text, sqlstate);
         copy_line(error, error_size, text[0] ? text : "out of memory");
-        if (strncmp(sqlstate, "28", 2) == 0 || PQconnectionNeedsPassword(conn->pq))
-                return -EACCES;
-        if (strcmp(sqlstate, "3D000") == 0)
-                return -ENOENT;
         return -ECONNREFUSED;
 }
 
@@ -166,7 +140,6 @@ int pg_connect_cancelable(PgConn **ret, const Config *config, const char *applic
                 return -ENOMEM;
         }
         conn->cancel_fd = cancel_fd;
-        PQsetErrorVerbosity(conn->pq, PQERRORS_VERBOSE);
         PQsetNoticeReceiver(conn->pq, ignore_notice, NULL);
         if (PQstatus(conn->pq) == CONNECTION_BAD)
                 return connect_failure(conn, error, error_size);

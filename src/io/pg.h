@@ -19,9 +19,8 @@
 typedef struct PgConn PgConn;
 typedef struct PgRows PgRows;
 
-/* Connects with the postgres_* options. -ECONNREFUSED and the like: try again later;
- * -EACCES: wrong password or role; -ENOENT: no such database. One line in ERROR, without the
- * password. */
+/* Connects with the postgres_* options. -ECONNREFUSED, -ETIMEDOUT and the like: try again later.
+ * One line in ERROR, without the password. */
 _must_check_ int pg_connect(PgConn **ret, const Config *config, const char *application_name,
                             char *error, size_t error_size);
 /* The same for a thread that must be able to stop soon: as soon as CANCEL_FD becomes readable,

@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/price_codec.h"
 #include "core/source.h"
+#include "core/timestamp.h"
 #include "io/budget.h"
 #include "io/events.h"
 #include "io/http_client.h"
@@ -341,12 +342,12 @@ static int publish_update(Repair *p, const PriceUpdate *update) {
                                            message.data, message.length);
 }
 
-static int publish_chart(Repair *p, const GapSet *set, const MarketChart *chart) {
+static int publish_chart(Repair *p, const GapSet *set, const MarketChart *chart, int64_t now_ms) {
         PriceUpdate update;
 
         for (size_t i = 0; i < chart->n_points; i++) {
                 Gap *gap = gap_set_take(set, &chart->points[i], &update);
-                if (!gap || price_update_check(&update, clock_realtime_ms()))
+                if (!gap || price_update_check(&update, now_ms + TIMESTAMP_AHEAD_MAX_MS))
                         continue;
                 int r = publish_update(p, &update);
                 if (r < 0) {
@@ -377,7 +378,7 @@ static int handle_answer(Repair *p, const GapSet *set, const HttpAnswer *answer)
                 return note_failure(p, set, answer->status, reason);
         p->n_failures = 0;
         backoff_reset(&p->backoff);
-        int r = publish_chart(p, set, &chart);
+        int r = publish_chart(p, set, &chart, MAX_OF(clock_realtime_ms(), answer->date_ms));
         log_debug("%s in %s: %zu prices since the first gap began.", set->coin_id, set->currency,
                   chart.n_points);
         market_chart_done(&chart);

@@ -41,9 +41,8 @@ static int hand_over(Feed *f, const KafkaMessage *messages, size_t n) {
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
                 const KafkaMessage *m = &messages[i];
-                if (price_decode_message(m->key, m->key_length, m->value, m->value_length,
-                                         MAX_OF(now_ms, m->timestamp_ms), &batch->updates[batch->n],
-                                         &reason) == 0)
+                if (price_decode_message(m->key, m->key_length, m->value, m->value_length, now_ms,
+                                         &batch->updates[batch->n], &reason) == 0)
                         batch->n++;
         }
         return handover_give(f->handover, batch);

@@ -112,10 +112,8 @@ static int decode_batch(Persister *p, const KafkaBatch *batch) {
         for (size_t i = 0; i < batch->n; i++) {
                 const KafkaMessage *m = &batch->messages[i];
                 KafkaPosition where = { .partition = m->partition, .offset = m->offset };
-                /* Kafka's clock, too: ours may be far behind, and this message comes only once. */
                 int r = price_decode_message(m->key, m->key_length, m->value, m->value_length,
-                                             MAX_OF(now_ms, m->timestamp_ms),
-                                             &p->updates[p->n_updates], &reason);
+                                             now_ms, &p->updates[p->n_updates], &reason);
                 if (r == -EBADMSG)
                         reject(p, where, reason);
                 else if (r < 0)

@@ -49,6 +49,8 @@ class Project:
         self.file = folder / "env"
         self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
         text = (SOURCE / ".env.example").read_text()
+        # Whatever may stand in a password.
+        text = re.sub("^REDIS_PASSWORD=.*$", r"""REDIS_PASSWORD='a"b\\\\c#d e'""", text, flags=re.MULTILINE)
         for name, port in self.ports.items():
             text = re.sub(rf"^{name}=.*$", f"{name}={port}", text, flags=re.MULTILINE)
         self.file.write_text(text)

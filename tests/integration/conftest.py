@@ -69,19 +69,24 @@ class Site:
             "WEBSOCKET_PORT": self.websocket_port, "API_PORT": self.api_port,
             "FRONTEND_PORT": self.frontend_port,
         }
-        self.db = Database(host="127.0.0.1", port=stack.postgres_port, user=USER,
-                           password=stack.password, dbname=name)
+        self.connection = {"host": "127.0.0.1", "port": stack.postgres_port, "user": USER,
+                           "password": stack.password, "dbname": name}
+        self.db = Database(**self.connection)
         self.redis = redis_client.Redis(host="127.0.0.1", port=stack.redis_port,
                                         password=stack.password)
 
     def set_up(self):
         """The schema, an empty cache."""
         self.redis.flushall()
-        done = subprocess.run([SOURCE / "src/setup/crypto-pulse-setup"], check=False,
-                              env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-                                   **{k: str(v) for k, v in self.environment.items()}},
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = self.setup()
         assert done.returncode == 0, done.stdout
+
+    def setup(self, *arguments, **variables):
+        """crypto-pulse-setup with the site's own environment, and with more of it."""
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **self.environment, **variables}
+        return subprocess.run([SOURCE / "src/setup/crypto-pulse-setup", *arguments], check=False,
+                              env={k: str(v) for k, v in environment.items()},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def url(self, path=""):
         """Of the api."""

@@ -177,12 +177,12 @@ class Database:
         return rows[0][0] if rows else None
 
     @contextlib.contextmanager
-    def locked(self, table):
-        """While it lasts, queries of the table wait."""
+    def locked(self, table, mode="access exclusive"):
+        """While it lasts, whatever wants a lock against this one waits: by default every query."""
         connection = psycopg2.connect(connect_timeout=5, **self._settings)
         try:
             with connection.cursor() as cursor:
-                cursor.execute(f"lock table {table} in access exclusive mode")
+                cursor.execute(f"lock table {table} in {mode} mode")
             yield
         finally:
             connection.close()

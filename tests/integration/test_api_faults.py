@@ -269,8 +269,12 @@ def test_wrong_password_and_missing_database_are_told_once(start, get):
 def test_schema_is_missing(start, get):
     api = start(POSTGRES_DB="postgres")
     api.wait_ready()
-    assert_problem(get(CRYPTOS), 503)
+    for _ in range(5):
+        assert_problem(get(CRYPTOS), 503)
+        assert get(HEALTH).status == 503
     assert "relation" in api.log
+    assert api.log.count("warning: PostgreSQL") == 2  # the state, and the query
+    assert "again" not in api.log
 
 
 # ---- one question for many -------------------------------------------------------------------

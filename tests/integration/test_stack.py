@@ -1,8 +1,12 @@
 """The stack itself: what the other tests rely on."""
 
+import threading
+
+import psycopg2
 import pytest
 
-from stack_clients import wait_until
+from api_client import add_coin, add_price
+from stack_clients import Database, wait_until
 
 
 @pytest.fixture(scope="module", name="topic")
@@ -37,6 +41,51 @@ def test_schema_setup_can_be_repeated(site):
     assert before > 0
     site.set_up()
     assert site.db.value("select count(*) from schema_migrations") == before
+
+
+def partitions(site):
+    return {row[0] for row in site.db.rows("select relname from pg_class where relname ~ '^prices_2020_..$'")}
+
+
+def test_old_months_are_deleted_if_asked(site):
+    """Also what an interrupted run has left: a partition half detached, and one not yet dropped."""
+    add_coin(site.db, "bitcoin")
+    add_price(site.db, "bitcoin", "7", wait_until(lambda: site.db.value("select now()::text")))
+    for month in range(1, 4):
+        site.db.rows(f"select ensure_prices_partition('2020-0{month}-15')")
+    site.db.rows("alter table prices detach partition prices_2020_01")
+    with site.db.locked("prices", "access share"), pytest.raises(psycopg2.OperationalError):
+        Database(options="-c statement_timeout=500", **site.connection).rows(
+            "alter table prices detach partition prices_2020_02 concurrently")
+    assert site.db.value("select count(*) from pg_inherits where inhdetachpending") == 1
+    done = site.setup("--maintain")
+    assert done.returncode == 0 and len(partitions(site)) == 3, done.stdout  # nobody has asked
+    done = site.setup("--maintain", CRYPTO_PULSE_KEEP_MONTHS=12)
+    assert done.returncode == 0, done.stdout
+    assert partitions(site) == set()
+    for month in range(1, 4):
+        assert f"prices_2020_0{month} deleted, it is older than 12 months" in done.stdout
+    assert site.db.value("select price from prices") == 7
+
+
+def test_setup_waits_for_a_free_connection(site):
+    """A server that is ready may have no slot left; that passes. (A superuser needs none.)"""
+    site.db.rows("create role plain login password 'plain'")
+    site.db.rows("create database plain owner plain connection limit 0")
+    plain = {"POSTGRES_USER": "plain", "POSTGRES_PASSWORD": "plain", "POSTGRES_DB": "plain"}
+    release = threading.Timer(3, lambda: site.db.rows("alter database plain connection limit -1"))
+    try:
+        done = site.setup(**plain)
+        assert done.returncode == 1 and "too many connections for database" in done.stdout
+        release.start()
+        done = site.setup("--wait", "30", **plain)
+        assert done.returncode == 0 and "database plain is up to date" in done.stdout
+        done = site.setup("--wait", "30", **{**plain, "POSTGRES_PASSWORD": "wrong"})
+        assert done.returncode == 78 and "password authentication failed" in done.stdout
+    finally:
+        release.join(10)
+        site.db.rows("drop database plain")
+        site.db.rows("drop role plain")
 
 
 def test_stopped_service_is_away_and_comes_back_empty_handed(stack, site):

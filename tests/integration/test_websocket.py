@@ -640,19 +640,13 @@ def test_topic_that_is_made_anew_meanwhile(site, daemon, coin):
     again.wait_log("as when it was made anew; reading them from their beginning")
 
 
-def test_clock_of_this_host_is_days_behind(site, daemon, connect, coin):
-    """Seen from here the prices come from the future; Kafka's own time says that they do not."""
-    topic = site.topic.beside("ahead", {"message.timestamp.after.max.ms": str(2**62)})
-    service = daemon("websocket", KAFKA_TOPIC=topic.name)
-    service.wait_ready()
+def test_clock_of_this_host_is_days_behind(site, service, connect, coin):
+    """Seen from here the prices come from the future. What would be refused would be lost."""
     client = connect()
-    day_ms = 86_400_000
-    topic.produce(coin, message(1, 3 * day_ms), timestamp=int(time.time() * 1000) + 3 * day_ms)
+    site.topic.produce(coin, message(1, 3 * 86_400_000))
     client.wait_for(lambda u: u["coinId"] == coin and u["price"] == "1")
     wait_count(site, coin, 1)
-    topic.produce(coin, message(2, 3 * day_ms + 1))
-    service.wait_log("is no price update .timestamp is more than a day ahead")
-    assert stored(site, coin) == ["1"]
+    assert service.running
 
 
 def test_database_that_can_only_be_read(site, daemon, coin):

@@ -78,7 +78,10 @@ static void answer_date(int fd, int seconds_ahead) {
         time_t when = time(NULL) + seconds_ahead;
         struct tm utc;
         gmtime_r(&when, &utc);
-        strftime(header, sizeof(header), "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+        strftime(header, sizeof(header),
+                 "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n"
+                 "Date: %a, %d %b %Y %H:%M:%S GMT\r\n",
+                 &utc);
         answer(fd, "429 Too Many Requests", header, "", 0);
 }
 
@@ -307,12 +310,14 @@ static void test_dates(void **state) {
         (void) state;
         assert_int_equal(get(client, "/date-60", -1, &a, error), 0);
         assert_in_range(a.retry_after_ms, 50000, 60000);
+        assert_in_range(a.date_ms - clock_realtime_ms(), 50000, 60000);
         http_answer_done(&a);
         assert_int_equal(get(client, "/date-past", -1, &a, error), 0);
         assert_true(a.retry_after_ms <= 0);
         http_answer_done(&a);
         assert_int_equal(get(client, "/limit-negative", -1, &a, error), 0);
         assert_true(a.retry_after_ms <= 0);
+        assert_int_equal(a.date_ms, 0);
         http_answer_done(&a);
 }
 
