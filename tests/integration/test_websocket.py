@@ -662,11 +662,12 @@ def test_database_that_can_only_be_read(site, daemon, coin):
         site.db.rows("select pg_terminate_backend(pid) from pg_stat_activity"
                      " where application_name = 'crypto-pulse-websocket'")
         topic.produce(coin, message(2, 2))
-        service.wait_log("read-only transaction")
         tries = len(re.findall("debug: Persisting", service.log))
-        wait_until(lambda: len(re.findall("debug: Persisting", service.log)) >= tries + 3)
-        assert "persisted again" not in service.log.split("read-only transaction", 1)[1]
-        assert service.log.count("cannot be persisted now") <= 2
+        wait_until(lambda: len(re.findall("debug: Persisting", service.log)) >= tries + 4)
+        # The end of the connection is a trouble of its own, unless the other one follows at once.
+        assert 1 <= service.log.count("cannot be persisted now") <= 2
+        assert "persisted again" not in service.log.rsplit("cannot be persisted now", 1)[1]
+        assert stored(site, coin) == ["1"]
     finally:
         site.db.rows(f'alter database "{name}" reset default_transaction_read_only')
     wait_count(site, coin, 2)
