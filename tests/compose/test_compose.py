@@ -267,8 +267,10 @@ def test_port_in_use(running):
     with socket.create_server(("127.0.0.1", running.ports["REDIS_PORT"])):
         done = running.up("redis", check=False)
     assert done.returncode != 0
-    assert re.search(rf":{running.ports['REDIS_PORT']}: bind: address already in use", done.stdout)
-    assert "address already in use" in (SOURCE / ".env.example").read_text()
+    port = running.ports["REDIS_PORT"]
+    assert re.search(rf":{port}: bind: address already in use", done.stdout)
+    advice = running.logs("ports")
+    assert "If an address is already in use, move its port in .env:" in advice and f"REDIS_PORT ({port})" in advice
 
 
 def test_profile_by_option(running):
