@@ -38,6 +38,7 @@ struct Persister {
         Episode away; /* the database or, rarely, the consumer */
         int64_t retry_ms;
         bool seeded;
+        KafkaPast told; /* since a batch was written: a try that is repeated finds the same */
 
         /* The batch: updates[i] came from origins[i]; next[] is where to go on after it. */
         size_t n_updates, n_next;
@@ -196,7 +197,9 @@ static int start_reading(Persister *p) {
                 return r;
         KafkaPast past;
         kafka_consumer_past(p->consumer, starts, n, &past);
-        tell_past(p, &past);
+        if (memcmp(&past, &p->told, sizeof(past)) != 0)
+                tell_past(p, &past);
+        p->told = past;
         r = kafka_consumer_start(p->consumer, starts, n);
         /* While it is in trouble this is one more try. */
         if (r == 0)
@@ -226,6 +229,7 @@ static int persist_next(Persister *p) {
                 return r;
         kafka_consumer_report(p->consumer, p->next, p->n_next);
         atomic_fetch_add(&p->written, p->n_updates);
+        p->told = (KafkaPast){ .reread = 0 };
         return 1;
 }
 
