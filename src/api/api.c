@@ -48,8 +48,9 @@ struct Api {
         Workers *workers;
         RedisClient *redis;
         Lookups *lookups;
-        Pages *pages; /* NULL: the dashboard is not served */
-        HttpServer *rest, *frontend;
+        Pages *pages;                /* NULL: the dashboard is not served */
+        HttpServer *rest, *frontend; /* NULL: not served */
+        char deaf[256];              /* why one of them is not, or nothing */
 
         bool database_known, cache_known; /* the first try of each has ended */
         bool database_up;
@@ -68,6 +69,7 @@ static const char *state_text(bool up) {
 /* Ready when it is known of both peers whether they are there: requests are then served as well
  * as they can be. */
 static void tell_state(Api *api) {
+        const char *and = *api->deaf ? "; " : "";
         const char *cache = api->redis ? state_text(redis_client_is_connected(api->redis)) : "off";
 
         if (!api->database_known || !api->cache_known)
@@ -75,12 +77,13 @@ static void tell_state(Api *api) {
         notify_ready(&api->notify, "Serving; database %s, cache %s.", state_text(api->database_up),
                      cache);
         if (api->database_up)
-                notify_status(&api->notify, "Serving; database up, cache %s, %" PRIu64 " requests.",
-                              cache, api->n_requests);
+                notify_status(&api->notify,
+                              "Serving; database up, cache %s, %" PRIu64 " requests%s%s.", cache,
+                              api->n_requests, and, api->deaf);
         else
                 notify_status(&api->notify,
-                              "Serving; database DOWN (%s), cache %s, %" PRIu64 " requests.",
-                              api->database_trouble, cache, api->n_requests);
+                              "Serving; database DOWN (%s), cache %s, %" PRIu64 " requests%s%s.",
+                              api->database_trouble, cache, api->n_requests, and, api->deaf);
 }
 
 static void on_database(bool up, const char *reason, void *user) {
@@ -233,7 +236,8 @@ static void begin_stop(Api *api) {
                 return;
         api->stop_ms = clock_monotonic_ms();
         notify_stopping(&api->notify);
-        http_server_stop(api->rest);
+        if (api->rest)
+                http_server_stop(api->rest);
         if (api->frontend)
                 http_server_stop(api->frontend);
         web_timer_set(api->turn, STOP_TURN_MS);
@@ -332,9 +336,7 @@ static int open_server(Api *api, const char *name, int64_t port, HttpHandler han
         int r = listen_open(name, api->config->api_listen, (uint16_t) port, &fd, error,
                             sizeof(error));
         if (r < 0) {
-                journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CANNOT_LISTEN)), "Cannot listen: %s",
-                            error);
-                notify_failed(error);
+                snprintf(api->deaf, sizeof(api->deaf), "%s", error);
                 return r;
         }
         r = http_server_new(ret, api->loop, fd, handler, api);
@@ -345,14 +347,12 @@ static int open_server(Api *api, const char *name, int64_t port, HttpHandler han
         return r;
 }
 
-/* Has said what is wrong when it fails. */
-static int open_servers(Api *api) {
+static int open_frontend(Api *api) {
         char error[512];
 
-        int r = open_server(api, "api", api->config->api_port, on_rest_request, &api->rest);
-        if (r < 0 || api->config->frontend_port == 0)
-                return r;
-        r = pages_load(&api->pages, api->config, error, sizeof(error));
+        if (api->config->frontend_port == 0)
+                return 0;
+        int r = pages_load(&api->pages, api->config, error, sizeof(error));
         if (r < 0) {
                 log_error("Cannot serve the dashboard: %s. api.frontend_port = 0 goes without.",
                           error);
@@ -360,6 +360,23 @@ static int open_servers(Api *api) {
         }
         return open_server(api, "frontend", api->config->frontend_port, on_frontend_request,
                            &api->frontend);
+}
+
+/* Has said what is wrong when it fails. Where the service manager hands over the ports, one that it
+ * could not open does not take the other along. */
+static int open_servers(Api *api) {
+        int r = open_server(api, "api", api->config->api_port, on_rest_request, &api->rest);
+        if (r == 0 || (*api->deaf && listen_inherits()))
+                r = open_frontend(api);
+        if (!*api->deaf)
+                return r;
+        if ((api->rest || api->frontend) && listen_inherits()) {
+                journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CANNOT_LISTEN)),
+                            "Cannot listen: %s; the other port is served.", api->deaf);
+                return 0;
+        }
+        daemon_cannot_listen(api->deaf, api->signal_fd);
+        return r;
 }
 
 int api_new(Api **ret, Config *config, int signal_fd) {
@@ -402,8 +419,9 @@ void api_free(Api *api) {
 }
 
 int api_run(Api *api) {
-        log_info("Serving the API on port %" PRId64 " of %s.", api->config->api_port,
-                 api->config->api_listen);
+        if (api->rest)
+                log_info("Serving the API on port %" PRId64 " of %s.", api->config->api_port,
+                         api->config->api_listen);
         int r = web_loop_run(api->loop);
         if (!api->stop_ms)
                 notify_stopping(&api->notify);

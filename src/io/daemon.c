@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,9 @@
 #include "io/events.h"
 #include "io/journal.h"
 #include "io/notify.h"
+
+/* Restarts at once would soon end at the unit's limit, and each is told in the journal. */
+#define CANNOT_LISTEN_PAUSE_MS 10000
 
 typedef struct CommandLine {
         const char *config_path;
@@ -144,6 +148,15 @@ int daemon_exit_status(int r) {
         if (r == -ENOTRECOVERABLE)
                 return EX_CONFIG;
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+void daemon_cannot_listen(const char *error, int signal_fd) {
+        struct pollfd signals = { .fd = signal_fd, .events = POLLIN };
+
+        journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CANNOT_LISTEN)), "Cannot listen: %s", error);
+        notify_failed(error);
+        if (getenv("NOTIFY_SOCKET"))
+                (void) poll(&signals, 1, CANNOT_LISTEN_PAUSE_MS);
 }
 
 int daemon_reload_begin(const Config *current, const char *(*check)(const Config *config),

@@ -2,6 +2,7 @@
  * The only file that knows sd_listen_fds(3). Main thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ _must_check_ int listen_open(const char *name, const char *address, uint16_t por
  */
 _must_check_ int listen_more(const char *name, size_t index, int *ret_fd, char *error,
                              size_t error_size);
+
+/* Whether the service manager has handed over any socket. */
+bool listen_inherits(void);
 
 /* The port that a TCP socket is bound to, or negative errno (-EAFNOSUPPORT: not a TCP socket). */
 int listen_port(int fd);

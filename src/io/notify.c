@@ -112,7 +112,8 @@ void notify_status(Notify *n, const char *format, ...) {
         clean(text);
         if (!take_status(n, text, false))
                 return;
-        sd_notifyf(0, "STATUS=%s", text);
+        if (sd_notifyf(0, "STATUS=%s", text) < 0)
+                *n->status = '\0';
         write_file(n->ready, text);
 }
 
@@ -122,8 +123,9 @@ void notify_watchdog(Notify *n) {
         int64_t now = clock_monotonic_ms();
         if (now < n->watchdog_due_ms)
                 return;
+        if (sd_notify(0, "WATCHDOG=1") < 0)
+                return; /* not told, as without a free descriptor: the next turn tries again */
         n->watchdog_due_ms = now + n->watchdog_ms / 2;
-        sd_notify(0, "WATCHDOG=1");
         if (file_path())
                 (void) utimensat(AT_FDCWD, file_path(), NULL, 0);
 }

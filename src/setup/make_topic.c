@@ -63,14 +63,17 @@ static int make_topic(const Config *config, int64_t wait_ms) {
                                           .replication = (int32_t) config->kafka_replication,
                                           .retention_ms = config->kafka_retention_ms };
         Topic state = { .trouble = "no answer" };
+        char error[sizeof(state.trouble)];
         const KafkaProducerEvents events = { .on_topic = on_topic,
                                              .on_broker = on_broker,
                                              .on_failure = on_failure,
                                              .user = &state };
 
         int r = kafka_producer_new(&producer, &options, &topic, config->kafka_buffer_messages,
-                                   &events, state.trouble, sizeof(state.trouble));
-        if (r == 0)
+                                   &events, error, sizeof(error));
+        if (r < 0)
+                snprintf(state.trouble, sizeof(state.trouble), "%s", error);
+        else
                 r = await_topic(producer, &state, wait_ms);
         if (r < 0)
                 journal_log(LOG_WARNING,

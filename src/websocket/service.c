@@ -227,9 +227,7 @@ static int open_server(Service *s) {
         int r = listen_open("websocket", s->config->websocket_listen,
                             (uint16_t) s->config->websocket_port, &fd, error, sizeof(error));
         if (r < 0) {
-                journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CANNOT_LISTEN)), "Cannot listen: %s",
-                            error);
-                notify_failed(error);
+                daemon_cannot_listen(error, s->signal_fd);
                 return r;
         }
         r = ws_server_new(&s->server, s->loop, fd, &hub_events, s->hub);

@@ -16,6 +16,7 @@ CONTAINER = HERE / "container"
 FOLDER = pathlib.Path(os.environ.get("CONTAINER_DIR", "/var/tmp/crypto-pulse-containers"))
 API = "http://localhost:5001/api/v1"
 PAGE = "http://localhost:3000"
+STREAM = "http://localhost:8080/"
 DAEMONS = ["fetcher", "websocket", "api"]
 
 

@@ -29,7 +29,7 @@ def main(urls):
             except urllib.error.HTTPError as error:
                 if error.code == 503:
                     unavailable += 1
-                else:
+                elif error.code != 426:  # what the live stream says to a GET that is no handshake
                     failures.append(f"{url}: {error!r}")
             except OSError as error:  # refused, reset, timed out
                 failures.append(f"{url}: {error!r}")

@@ -83,6 +83,17 @@ def test_missing_secret_file(host):
     host.run("systemctl restart crypto-pulse-websocket.service crypto-pulse-api.service")
 
 
+def test_secret_file_of_the_daemons(host):
+    """As the configuration recommends it: only their user can read it. Setup can, too."""
+    host.run("echo unused | install -o crypto-pulse -m 400 /dev/stdin /etc/crypto-pulse/of-the-daemons")
+    with Configuration(host, postgres='password_file = "/etc/crypto-pulse/of-the-daemons"'):
+        for part in ("setup", "websocket"):
+            host.run(f"systemctl restart crypto-pulse-{part}.service")
+        wait_for_status(host, "setup", "up to date")
+        wait_for_status(host, "websocket", "all persisted")
+    host.run("rm /etc/crypto-pulse/of-the-daemons; systemctl restart crypto-pulse-websocket.service")
+
+
 def test_wrong_password(host):
     since = mark(host)
     host.run("echo wrong | crypto-pulse-set-key postgres-password")
@@ -168,28 +179,68 @@ def test_full_disk(host):
     wait_for_status(host, "websocket", "all persisted")
 
 
-@pytest.mark.parametrize("daemon, sockets, port", [
-    ("websocket", "crypto-pulse-websocket.socket", 8080),
-    ("api", "crypto-pulse-api.socket crypto-pulse-frontend.socket", 5001)])
-def test_taken_port(host, daemon, sockets, port):
-    """The socket cannot be made: nothing pretends to serve it."""
-    unit = f"crypto-pulse-{daemon}.service"
-    host.run(f"systemctl stop {sockets} {unit}")
-    other = host.start("python3", "-m", "http.server", "--bind", "127.0.0.1", str(port))
-    host.wait(f"ss -ltn | grep -q 127.0.0.1:{port}")
-    since = mark(host)
-    host.run("systemctl restart crypto-pulse.target", check=False)
-    wait_for_event(host, since, "CANNOT_LISTEN", daemon, PRIORITY="3")
-    wait_for_status(host, daemon, str(port))
-    assert host.show(unit, "ActiveState") != "active"
-    host.run(f"pkill -f '^python3 -m http.server --bind 127.0.0.1 {port}'")
-    other.wait(timeout=30)
-    host.run(f"systemctl stop {unit}; systemctl reset-failed; systemctl start {sockets} {unit}")
-    if daemon == "api":
-        host.wait(f"curl -sf {API}/health && curl -sf {PAGE}/ >/dev/null")
-    else:
-        host.copy("stream.py")
-        host.run("python3 /root/stream.py --first")
+class TakenPort:
+    """Another program has the port while the block runs; SOCKETS and UNIT come too late."""
+
+    def __init__(self, host, port, unit, *sockets):
+        self.host, self.port, self.units = host, port, " ".join((*sockets, unit))
+
+    def __enter__(self):
+        self.host.run(f"systemctl stop {self.units}")
+        self.other = self.host.start("python3", "-m", "http.server", "--bind", "127.0.0.1", str(self.port))
+        self.host.wait(f"ss -ltn | grep -q 127.0.0.1:{self.port}")
+        return self
+
+    def __exit__(self, *_):
+        self.host.run(f"pkill -f '^python3 -m http.server --bind 127.0.0.1 {self.port}'")
+        self.other.wait(timeout=30)
+
+
+def test_taken_port(host):
+    """The socket cannot be made: nothing pretends to serve it. It comes back by itself."""
+    unit = "crypto-pulse-websocket.service"
+    with TakenPort(host, 8080, unit, "crypto-pulse-websocket.socket"):
+        since = mark(host)
+        host.run("systemctl restart crypto-pulse.target", check=False)
+        wait_for_event(host, since, "CANNOT_LISTEN", "websocket", PRIORITY="3")
+        wait_for_status(host, "websocket", "8080")
+        assert host.show(unit, "ActiveState") != "active"
+    host.copy("stream.py")
+    host.wait("python3 /root/stream.py --first")
+
+
+@pytest.mark.parametrize("taken, port, other", [("frontend", 3000, f"{API}/health"),
+                                                ("api", 5001, f"{PAGE}/api/v1/health")])
+def test_taken_port_of_the_api(host, taken, port, other):
+    """The other one is served without it; both are when the socket can be made."""
+    with TakenPort(host, port, "crypto-pulse-api.service", "crypto-pulse-frontend.socket", "crypto-pulse-api.socket"):
+        since = mark(host)
+        host.run("systemctl restart crypto-pulse.target", check=False)
+        wait_for_event(host, since, "CANNOT_LISTEN", "api", PRIORITY="3")
+        wait_for_status(host, "api", f"Serving;.*port {port}")
+        host.run(f"curl -sf {other}")
+    host.run(f"systemctl restart crypto-pulse-{taken}.socket crypto-pulse-api.service")
+    host.run(f"curl -sf {PAGE}/ && curl -sf {API}/health")
+
+
+def test_moved_port(host):
+    """As the comment in the unit says."""
+    file = "/etc/systemd/system/crypto-pulse-frontend.socket.d/override.conf"
+    restart = ("systemctl daemon-reload &&"
+               " systemctl restart crypto-pulse-frontend.socket crypto-pulse-api.service")
+    host.run(f"mkdir -p $(dirname {file}) && printf '[Socket]\\nListenStream=\\nListenStream=3100\\n' >{file} && {restart}")
+    host.run(f"curl -sf http://127.0.0.1:3100/ && curl -sf {API}/health")
+    assert not host.succeeds(f"curl -s {PAGE}/")
+    host.run(f"rm {file} && {restart}")
+    host.run(f"curl -sf {PAGE}/")
+
+
+def test_taken_port_of_kafka(host):
+    """The unit does not take another server for its own, and comes up when that is gone."""
+    with TakenPort(host, 9092, "kafka.service"):
+        assert not host.succeeds("systemctl start kafka.service")
+    host.wait("systemctl is-active -q kafka.service", PATIENCE)
+    wait_for_new_prices(host)
 
 
 def test_clock_jumps_back(host):
@@ -247,20 +298,51 @@ def test_database_away_at_the_start(host):
         all_up(host)
 
 
-def test_operator_made_it_impossible(host):
+ADMIN = "runuser -u postgres -- psql -X -q"
+
+
+@pytest.mark.parametrize("done, undone, said", [
+    ('ALTER ROLE "crypto-pulse" NOLOGIN', 'ALTER ROLE "crypto-pulse" LOGIN', "may not log in"),
+    ("ALTER SCHEMA public RENAME TO hidden", "ALTER SCHEMA hidden RENAME TO public", "CREATE SCHEMA public")])
+def test_operator_made_it_impossible(host, done, undone, said):
     """Setup refuses, says how to allow it, and is content when that was done."""
     unit = "crypto-pulse-setup.service"
-    host.run("runuser -u postgres -- psql -qc 'ALTER ROLE \"crypto-pulse\" NOLOGIN'")
+    host.run(f"{ADMIN} -d crypto-pulse -c '{done}'")
     try:
         since = mark(host)
         assert not host.succeeds(f"systemctl restart {unit}")
         entry = wait_for_event(host, since, "SETUP_REFUSED", "setup", PRIORITY="3")
-        assert "may not log in" in entry["MESSAGE"]
-        assert "may not log in" in wait_for_status(host, "setup", ".")
+        assert said in entry["MESSAGE"]
+        assert said in wait_for_status(host, "setup", ".")
         assert host.show(unit, "ActiveState") == "failed"
     finally:
-        host.run("runuser -u postgres -- psql -qc 'ALTER ROLE \"crypto-pulse\" LOGIN'")
+        host.run(f"{ADMIN} -d crypto-pulse -c '{undone}'")
     host.run(f"systemctl restart {unit}")
+
+
+def test_tables_of_somebody_else(host):
+    """They are left alone, and it is not tried again and again."""
+    host.run(f"{ADMIN} -c 'CREATE DATABASE shop OWNER \"crypto-pulse\" LOCALE \"C\" ENCODING UTF8 TEMPLATE template0'"
+             f" && {ADMIN} -d shop -c 'CREATE TABLE coins (x int)'")
+    since = mark(host)
+    with DropIn(host, "setup", "Environment=POSTGRES_DB=shop"):
+        entry = wait_for_event(host, since, "SETUP_REFUSED", "setup", PRIORITY="3")
+        assert 'relation "coins" already exists' in entry["MESSAGE"]
+        assert host.show("crypto-pulse-setup.service", "ExecMainStatus") == "78"
+    assert host.run(f"{ADMIN} -tA -d shop -c '\\dt'").count("|table|") == 2  # and schema_migrations
+    host.run(f"{ADMIN} -c 'DROP DATABASE shop'")
+
+
+def test_role_of_another_name(host):
+    """Peer authentication with a map: setup goes in as the daemons do."""
+    folder = host.run("echo /etc/postgresql/*/main").strip()
+    host.run(f"cp -p {folder}/pg_hba.conf {folder}/pg_ident.conf /root/ && echo 'ours crypto-pulse prices' >>{folder}/pg_ident.conf &&"
+             f" sed -i '1i local prices prices peer map=ours' {folder}/pg_hba.conf && systemctl reload postgresql.service")
+    with DropIn(host, "setup", "Environment=POSTGRES_USER=prices POSTGRES_DB=prices"):
+        assert host.show("crypto-pulse-setup.service", "ActiveState") == "active"
+        assert host.run(f"{ADMIN} -tA -d prices -c \"SELECT tableowner FROM pg_tables WHERE tablename = 'prices'\"") == "prices\n"
+    host.run(f"{ADMIN} -c 'DROP DATABASE prices' && {ADMIN} -c 'DROP ROLE prices' &&"
+             f" cp -p /root/pg_hba.conf /root/pg_ident.conf {folder}/ && systemctl reload postgresql.service")
 
 
 def test_no_table(host):

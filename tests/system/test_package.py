@@ -4,7 +4,7 @@ import re
 
 import pytest
 from checks import DropIn, all_up
-from conftest import API, DAEMONS, PAGE
+from conftest import API, DAEMONS, PAGE, STREAM
 
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -qy"
 
@@ -45,7 +45,7 @@ def test_units_are_valid(host):
 
 @pytest.mark.parametrize("unit, most", [("crypto-pulse-fetcher", 1.1), ("crypto-pulse-websocket", 1.1),
                                         ("crypto-pulse-api", 0.3), ("crypto-pulse-cache", 0.3),
-                                        ("crypto-pulse-maintenance", 1.2), ("crypto-pulse-setup", 2.2),
+                                        ("crypto-pulse-maintenance", 1.2), ("crypto-pulse-setup", 2.4),
                                         ("kafka", 1.2), ("coingecko-sim", 1.0)])
 def test_exposure(host, unit, most):
     last = host.run(f"systemd-analyze security --no-pager {unit}.service").splitlines()[-1]
@@ -77,8 +77,28 @@ def test_page(host):
     assert '"websocketPort":8080' in host.run(f"curl -sf {PAGE}/config.json")
 
 
+def test_nginx_example(host):
+    """In front of it, with TLS: page, API and live stream."""
+    host.run("sed 's|/etc/letsencrypt/live/prices.example.org/fullchain|/etc/ssl/certs/ssl-cert-snakeoil|;"
+             " s|/etc/letsencrypt/live/prices.example.org/privkey.pem|/etc/ssl/private/ssl-cert-snakeoil.key|'"
+             " /usr/share/doc/crypto-pulse/examples/nginx.conf >/etc/nginx/sites-enabled/crypto-pulse &&"
+             " nginx -t && systemctl restart nginx.service")
+    site = "https://prices.example.org"
+    curl = "curl -sk --resolve prices.example.org:443:127.0.0.1"
+    assert '<div id="root">' in host.run(f"{curl} -f {site}/")
+    assert '"status":"UP"' in host.run(f"{curl} -f {site}/api/v1/health")
+    upgrade = ("-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13'"
+               " -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='")  # RFC 6455 section 1.3
+    host.run(f"{curl} --http1.1 {upgrade} -iN --max-time 3 {site}/stream >/root/stream", check=False)
+    assert host.run("head -c 12 /root/stream") == "HTTP/1.1 101"
+    assert host.succeeds("grep -aq '\"coinId\":\"bitcoin\"' /root/stream")
+    host.run("systemctl stop nginx.service")
+
+
 def test_setup_again(host):
-    assert "up to date" in host.run("crypto-pulse-setup")
+    said = host.run("crypto-pulse-setup")
+    assert "is up to date" in said and "topic is there" in said
+    assert "cannot be used" not in said
     host.run("systemctl start crypto-pulse-maintenance.service")
     tables = host.run("runuser -u crypto-pulse -- psql -tAd crypto-pulse -c '\\dt prices_*'")
     assert len(tables.splitlines()) >= 4
@@ -102,7 +122,7 @@ def test_upgrade_under_load(host):
     pids = {d: host.show(f"crypto-pulse-{d}.service", "MainPID") for d in DAEMONS}
     host.run("dpkg-deb -R /root/packages/crypto-pulse_*.deb /root/next &&"
              " sed -i 's/^Version: .*/&+next/' /root/next/DEBIAN/control && dpkg-deb -b /root/next /root/next.deb")
-    with host.load(f"{API}/health", f"{API}/cryptos", f"{PAGE}/") as load:
+    with host.load(f"{API}/health", f"{API}/cryptos", f"{PAGE}/", STREAM) as load:
         host.run(f"{APT} install /root/next.deb")
         all_up(host)
     print(f"upgrade under load: {load.result}")
@@ -175,6 +195,7 @@ def test_changed_conffile_is_kept(host):
 
 def test_remove_keeps_data(host):
     host.run("echo secret | crypto-pulse-set-key coingecko-api-key")
+    host.run("systemctl enable -q crypto-pulse-websocket@8082.socket crypto-pulse-websocket@8082.service")
     host.run(f"{APT} remove crypto-pulse-sim")
     host.run(f"{APT} remove crypto-pulse")
     assert host.run("systemctl list-units --no-legend --plain --state=active 'crypto-pulse*'") == ""

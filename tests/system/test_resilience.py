@@ -7,7 +7,7 @@ import time
 import pytest
 from checks import (Configuration, DropIn, all_up, assert_all_kept, entries, in_database, mark, wait_for_event,
                     wait_for_new_prices, wait_for_status)
-from conftest import API, DAEMONS, PAGE
+from conftest import API, DAEMONS, PAGE, STREAM
 
 CLIENTS = 1000
 RENEWED_S = 10  # the simulator renews each price so often
@@ -87,9 +87,10 @@ def test_socket_activation(host, daemon, url, answer):
 
 
 def test_restart_under_load(host):
-    with host.load(f"{API}/cryptos", f"{PAGE}/") as load:
+    with host.load(f"{API}/cryptos", f"{PAGE}/", STREAM) as load:
         for _ in range(5):
             host.run("systemctl restart crypto-pulse-api.service")
+            host.run("systemctl restart crypto-pulse-websocket.service")
         for _ in range(3):
             host.run("systemctl restart crypto-pulse.target")
         all_up(host)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -155,6 +156,29 @@ static void test_watchdog(void **state) {
         assert_string_equal(received(), "");
 }
 
+/* While no descriptor is free nothing can be told; then it is at once. */
+static void test_no_descriptor(void **state) {
+        struct rlimit limit, none;
+        Notify n;
+
+        (void) state;
+        setenv("WATCHDOG_USEC", "60000000", 1);
+        notify_init(&n);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        none = limit;
+        none.rlim_cur = 0;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        notify_watchdog(&n);
+        notify_status(&n, "Serving.");
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        assert_string_equal(received(), "");
+        notify_watchdog(&n);
+        assert_string_equal(received(), "WATCHDOG=1");
+        n.status_ms = 0; /* a second later */
+        notify_status(&n, "Serving.");
+        assert_string_equal(received(), "STATUS=Serving.");
+}
+
 static void test_no_watchdog(void **state) {
         static const char *const rows[] = { "", "0", "garbage", "-5" };
         Notify n;
@@ -232,9 +256,10 @@ static void test_file(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(test_ready),       TEST(test_reload),          TEST(test_any_text),
-                TEST(test_status),      TEST(test_long_status),     TEST(test_watchdog),
-                TEST(test_no_watchdog), TEST(test_without_manager), TEST(test_file),
+                TEST(test_ready),         TEST(test_reload),      TEST(test_any_text),
+                TEST(test_status),        TEST(test_long_status), TEST(test_watchdog),
+                TEST(test_no_descriptor), TEST(test_no_watchdog), TEST(test_without_manager),
+                TEST(test_file),
         };
         return cmocka_run_group_tests_name("notify", tests, NULL, NULL);
 }
