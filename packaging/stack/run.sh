@@ -23,17 +23,20 @@ ours() {
 
 # A port that is in use must be found before something else answers on it in our place.
 check_ports() {
-        local name seen=" "
+        local name port seen=" "
         for name in $PORTS; do
                 case ${!name} in
-                '' | *[!0-9]* | ??????*) die "$name=${!name} is no port: 1 to 65535" ;;
+                '' | *[!0-9]* | ??????*) port=0 ;;
+                *) port=$((10#${!name})) ;;
                 esac
+                ((port >= 1 && port <= 65535)) || die "$name=${!name} is no port: 1 to 65535"
+                printf -v "$name" %s $port # 08080 is 8080
                 case $seen in
-                *" ${!name} "*) die "port ${!name} is asked for twice: give $name another one" ;;
+                *" $port "*) die "port $port is asked for twice: give $name another one" ;;
                 esac
-                seen="$seen${!name} "
-                ! port_open "${!name}" ||
-                        die "port ${!name} is in use: end what uses it, or move ours, e.g. $name=$((${!name} + 10000 > 65535 ? ${!name} - 10000 : ${!name} + 10000)) ./bootstrap run"
+                seen="$seen$port "
+                ! port_open "$port" ||
+                        die "port $port is in use: end what uses it, or move ours, e.g. $name=$((port + 10000 > 65535 ? port - 10000 : port + 10000)) ./bootstrap run"
         done
 }
 
@@ -64,6 +67,7 @@ start_services() {
 # The daemons are told by the environment; no configuration of the host has a say.
 set_daemon_environment() {
         unset POSTGRES_PASSWORD REDIS_PASSWORD CREDENTIALS_DIRECTORY NOTIFY_SOCKET LISTEN_FDS LISTEN_PID
+        ! wants_simulator || set_simulated
         export POSTGRES_HOST=127.0.0.1 POSTGRES_PORT=$STACK_POSTGRES_PORT POSTGRES_USER=$STACK_USER \
                 POSTGRES_DB=$STACK_DATABASE POSTGRES_PASSWORD_FILE=$STACK_DIR/password \
                 REDIS_HOST=127.0.0.1 REDIS_PORT=$STACK_REDIS_PORT REDIS_PASSWORD_FILE=$STACK_DIR/password \
@@ -71,11 +75,15 @@ set_daemon_environment() {
                 FRONTEND_PORT API_PORT WEBSOCKET_PORT
         printf '# ./bootstrap run tells the daemons what they need in the environment.\n' \
                 >"$STACK_DIR/crypto-pulse.conf"
-        if wants_simulator; then
-                export COINGECKO_BASE_URL=http://127.0.0.1:$STACK_SIM_PORT/api/v3 \
-                        FETCH_INTERVAL_MS=${FETCH_INTERVAL_MS:-5000}
-                SIMULATED=yes
-        fi
+}
+
+# Made-up prices stay apart from real ones: in a database, a topic and a consumer group of their own.
+set_simulated() {
+        local past=${no_proxy:-${NO_PROXY-}}
+        SIMULATED=yes STACK_DATABASE=${STACK_DATABASE}_sim
+        export KAFKA_TOPIC=${KAFKA_TOPIC:-crypto-updates}-sim KAFKA_GROUP_ID=${KAFKA_GROUP_ID:-crypto-pulse}-sim \
+                COINGECKO_BASE_URL=http://127.0.0.1:$STACK_SIM_PORT/api/v3 FETCH_INTERVAL_MS=${FETCH_INTERVAL_MS:-5000} \
+                no_proxy=127.0.0.1,localhost${past:+,$past} NO_PROXY=127.0.0.1,localhost${past:+,$past}
 }
 
 set_up_schema() {

@@ -14,7 +14,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import websockets
+
+confluent_kafka = pytest.importorskip("confluent_kafka")
+psycopg2 = pytest.importorskip("psycopg2")
+redis = pytest.importorskip("redis")
+websockets = pytest.importorskip("websockets")
 
 SOURCE = Path(__file__).resolve().parents[2]
 ENGINE = os.environ.get("CRYPTO_PULSE_ENGINE")
@@ -153,17 +157,17 @@ def test_second_up_is_quick(running):
 def test_images_are_small(running):
     layers = {}
     for name in IMAGES:
-        image = json.loads(run("docker", "image", "inspect", f"crypto-pulse-{name}").stdout)[0]
+        image = json.loads(run("docker", "image", "inspect", f"{PROJECT}-{name}").stdout)[0]
         print(f"FIGURE image {name}: {image['Size'] / 1e6:.1f} MB")
         assert image["Size"] < 120e6
         assert image["Config"]["User"] == "crypto-pulse"
         # What was made by the same step is the same layer.
         history = run("docker", "history", "--no-trunc", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}",
-                      f"crypto-pulse-{name}").stdout.splitlines()
+                      f"{PROJECT}-{name}").stdout.splitlines()
         layers.update({step: int(size) for size, step in (line.split(" ", 1) for line in history)})
     print(f"FIGURE images together: {sum(layers.values()) / 1e6:.1f} MB")
     assert sum(layers.values()) < 130e6
-    assert run("docker", "run", "--rm", "--network", "none", "--entrypoint", "sh", "crypto-pulse-api",
+    assert run("docker", "run", "--rm", "--network", "none", "--entrypoint", "sh", f"{PROJECT}-api",
                "-c", "command -v gcc make npm psql", check=False).stdout == ""
 
 
@@ -186,11 +190,33 @@ def test_containers_are_closed(running):
 
 
 def test_restarted_service_goes_on(running):
-    running.compose("restart", "-t", "10", "websocket", "fetcher", COMPOSE_PROFILES="sim")
-    assert running.container("websocket")["State"]["ExitCode"] == 0
+    # Not 137: within its stop_grace_period each has ended by itself.
+    running.compose("stop", "websocket", "fetcher", COMPOSE_PROFILES="sim")
+    for name in ("websocket", "fetcher"):
+        state = running.container(name)["State"]
+        assert (state["Status"], state["ExitCode"]) == ("exited", 0)
+    running.compose("start", "websocket", "fetcher", COMPOSE_PROFILES="sim")
     known = len(running.prices())
     await_true("health", lambda: running.health("websocket") == running.health("fetcher") == "healthy")
     await_true("another price", lambda: running.first_message() and len(running.prices()) > known)
+
+
+def test_servers_answer_this_host(running):
+    """On the ports of .env."""
+    with psycopg2.connect(host="localhost", port=running.ports["POSTGRES_PORT"], user="crypto-pulse",
+                          password="crypto-pulse", dbname="crypto-pulse") as database, database.cursor() as cursor:
+        cursor.execute("select count(*) from prices")
+        assert cursor.fetchone()[0] > 0
+    password = dict(text.split("=", 1) for text in running.container("redis")["Config"]["Env"])["REDIS_PASSWORD"]
+    assert redis.Redis(port=running.ports["REDIS_PORT"], password=password).ping()
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": f"localhost:{running.ports['KAFKA_PORT']}",
+                                         "group.id": "test", "auto.offset.reset": "earliest"})
+    try:
+        consumer.subscribe(["crypto-updates"])
+        message = consumer.poll(LIMIT_S)
+        assert message and not message.error() and json.loads(message.value())["price"]
+    finally:
+        consumer.close()
 
 
 def test_history_is_looked_after(running):
@@ -202,9 +228,9 @@ def test_history_is_looked_after(running):
 def test_logs_are_json_if_asked(running):
     assert re.search(r"^\d{4}-.*Z crypto-pulse-fetcher\[1\]: Polling http://sim", running.logs("fetcher"), re.MULTILINE)
     running.up("fetcher", COMPOSE_PROFILES="sim", LOG_FORMAT="json")
-    await_true("a log", lambda: running.logs("fetcher"))
+    await_true("a log", lambda: "crypto-pulse-fetcher" in running.logs("fetcher"))
     for line in running.logs("fetcher").splitlines():
-        assert json.loads(line)["service"] == "crypto-pulse-fetcher"
+        assert json.loads(line)["service"] in ("with-source", "crypto-pulse-fetcher")
 
 
 def test_down_keeps_the_data(running):
@@ -262,15 +288,17 @@ def test_unreachable_coingecko(running):
     print(container["State"]["Health"]["Log"][-1]["Output"])
 
 
-def test_port_in_use(running):
+@pytest.mark.parametrize("service, name", [("redis", "REDIS_PORT"), ("api", "FRONTEND_PORT")])
+def test_port_in_use(running, service, name):
     running.compose("down", "--remove-orphans", COMPOSE_PROFILES="sim")
-    with socket.create_server(("127.0.0.1", running.ports["REDIS_PORT"])):
-        done = running.up("redis", check=False)
+    port = running.ports[name]
+    with socket.create_server(("127.0.0.1", port)):
+        done = running.up(service, check=False)
     assert done.returncode != 0
-    port = running.ports["REDIS_PORT"]
     assert re.search(rf":{port}: bind: address already in use", done.stdout)
     advice = running.logs("ports")
-    assert "If an address is already in use, move its port in .env:" in advice and f"REDIS_PORT ({port})" in advice
+    assert "If an address is already in use, move its port in .env:" in advice
+    assert all(f"{key} ({value})" in advice for key, value in running.ports.items())
 
 
 def test_profile_by_option(running):
@@ -279,6 +307,18 @@ def test_profile_by_option(running):
     price_on_page(running)
     await_true("the simulator as the source", lambda: "Polling http://sim-by-option:8090/api/v3, 1 calls every 5000 ms"
                in running.logs("fetcher"))
+    assert "Prices are simulated, by sim-by-option" in running.logs("fetcher")
+
+
+def test_simulator_left_behind(running):
+    """By a `down` that does not know its profile: the next log says where prices come from. One that does ends it."""
+    running.compose("down", "-v", check=False)
+    running.up("fetcher")
+    await_true("a word", lambda: "Prices are simulated, by sim-by-option" in running.logs("fetcher"))
+    running.compose("--profile", "sim", "down", "-v")
+    running.up("fetcher")
+    await_true("CoinGecko as the source", lambda: "Polling https://api.coingecko.com" in running.logs("fetcher"))
+    assert "simulated" not in running.logs("fetcher")
 
 
 @pytest.mark.parametrize("content", ["", "POSTGRES_PASSWORD=\nREDIS_PASSWORD=x\n"])
@@ -286,7 +326,7 @@ def test_no_env_file_or_password(project, tmp_path, content):
     (tmp_path / "env").write_text(content)
     done = project.compose("up", "-d", env_file=tmp_path / "env", check=False)
     assert done.returncode != 0
-    assert re.search(r"variable (POSTGRES|REDIS)_PASSWORD is missing a value: cp \.env\.example \.env gives it one",
+    assert re.search(r"variable (POSTGRES|REDIS)_PASSWORD is missing a value: set it in \.env; if there is none, cp \.env\.example",
                      done.stdout)
 
 

@@ -1,6 +1,9 @@
 """What can be said of compose.yaml and its Dockerfile without a Docker engine."""
 
+import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,50 @@ def example():
 def options():
     """The environment variables of the table of options."""
     return set(re.findall(r'\{ "[a-z_.]+", "([A-Z_]+)"', (SOURCE / "src/core/config.c").read_text()))
+
+
+def compose_2():
+    """The command of a Compose 2 that is at hand, or nothing."""
+    kept = Path(os.environ.get("COMPOSE_DIR", "/var/tmp/crypto-pulse-compose"), "kept/docker-compose")
+    for command in (["docker", "compose"], ["docker-compose"], [str(kept)]):
+        try:
+            done = subprocess.run([*command, "version", "--short"], text=True, check=False, capture_output=True)
+        except OSError:
+            continue
+        if done.returncode == 0 and int(re.match(r"v?(\d+)", done.stdout)[1]) >= 2:
+            return command
+    return None
+
+
+@pytest.fixture(scope="module", name="config")
+def config_fixture():
+    """config(ARGUMENT...): what `docker compose config` says; it needs no engine."""
+    command = compose_2() or pytest.skip("no Docker Compose 2 is at hand")
+    # Not the shell's own variables: they would come before those of the file.
+    environment = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}
+
+    def run(*arguments):
+        return subprocess.run([*command, *arguments, "config", "--format", "json"], cwd=SOURCE, env=environment,
+                              text=True, check=False, capture_output=True)
+    return run
+
+
+@pytest.mark.parametrize("files", [("compose.yaml",), ("compose.yaml", "compose.dev.yaml")])
+def test_config(config, files):
+    done = config("--env-file", ".env.example", "--profile", "sim", *(part for name in files for part in ("-f", name)))
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    services = json.loads(done.stdout)["services"]
+    # Two services that build one image get in each other's way.
+    built = [service.get("image", name) for name, service in services.items() if "build" in service]
+    assert len(built) == len(set(built)) >= 7
+    # The options of the log are not every driver's.
+    assert all(service["logging"]["driver"] for service in services.values() if "logging" in service)
+
+
+def test_config_without_env_file(config, tmp_path):
+    done = config("--project-directory", str(tmp_path), "-f", "compose.yaml")
+    assert done.returncode != 0
+    assert re.search(r"_PASSWORD is missing a value: set it in \.env; if there is none, cp \.env\.example \.env", done.stderr)
 
 
 def test_every_variable_is_in_the_example():
@@ -52,7 +99,7 @@ def test_service_is_closed_and_limited(name):
     assert name == "kafka" or service["read_only"]
     for port in service.get("ports", ()):
         assert port.startswith(("${BIND_ADDRESS:-127.0.0.1}:", "127.0.0.1:"))
-    if "build" not in service:
+    if "build" not in service and name != "ports":
         assert service["healthcheck"] and ":" in service["image"]
 
 
@@ -85,9 +132,11 @@ def test_dockerfile():
         if instruction in ("CMD", "ENTRYPOINT"):
             assert rest.startswith("[")  # DL3025
         assert "sudo" not in rest  # DL3004
+        if instruction == "COPY" and "--from=" not in rest and stage not in ("toolchain", "build"):
+            assert rest.startswith(("--chmod=755 ", "--chown="))  # what is closed to others in the checkout
     for stage, parts in stages.items():
         image = parts["FROM"][0].split()[0]
-        assert image in stages or re.fullmatch(r"(debian|node):[\w.]+-?[\w-]*slim", image)  # DL3006
+        assert image in stages or re.fullmatch(r"(debian|node):[\w.]+-?[\w-]*slim|apache/kafka:[\d.]+", image)  # DL3006
         if image == "runtime":
             assert "USER" not in parts and parts["ENTRYPOINT"]
             assert stage == "setup" or parts["HEALTHCHECK"]

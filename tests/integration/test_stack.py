@@ -1,11 +1,14 @@
 """The stack itself: what the other tests rely on."""
 
+import os
+import subprocess
 import threading
 
 import psycopg2
 import pytest
 
 from api_client import add_coin, add_price
+from stack import SOURCE
 from stack_clients import Database, wait_until
 
 
@@ -97,3 +100,16 @@ def test_stopped_service_is_away_and_comes_back_empty_handed(stack, site):
     stack.redis.start()
     assert wait_until(lambda: site.redis.ping())
     assert site.redis.get("price") is None  # it is a cache
+
+
+@pytest.mark.parametrize("folder, port, answer", [
+    ("a b", "1", "no space, quote, "),
+    ("stack", "0", "FRONTEND_PORT=0 is no port: 1 to 65535"),
+    ("stack", "65536", "FRONTEND_PORT=65536 is no port: 1 to 65535"),
+    ("stack", "080x", "FRONTEND_PORT=080x is no port: 1 to 65535"),
+])
+def test_bootstrap_refuses(tmp_path, folder, port, answer):
+    done = subprocess.run([SOURCE / "bootstrap", "run"], cwd=tmp_path, text=True, check=False, capture_output=True,
+                          env={**os.environ, "STACK_DIR": folder, "FRONTEND_PORT": port})
+    assert done.returncode == 1 and answer in done.stderr
+    assert done.stderr.count("\n") == 1
