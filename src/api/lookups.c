@@ -15,8 +15,8 @@
 #define STALE_TTL_MS 3600000
 /* "0001795348953123 ": until when it is fresh, in milliseconds since 1970. */
 #define STAMP_LENGTH 17
-/* How long a request waits for PostgreSQL before it is answered without. The query goes on: what
- * it brings is remembered for the next one. */
+/* How long a request waits for PostgreSQL, or for its turn there, before it is answered without.
+ * The query is made all the same: what it brings is remembered for the next request. */
 #define PATIENCE_MS 4000
 
 typedef struct Lookup {
@@ -91,14 +91,18 @@ static void reply_health(Lookup *l, bool database_up) {
         l->n_requests = 0;
 }
 
-static void reply_without_database(Lookup *l) {
+static void reply_without_database(Lookup *l, const char *why) {
         if (l->kind == JOB_HEALTH)
                 reply_health(l, false);
         else if (l->stale.length > 0)
                 reply_body(l, l->stale.data, l->stale.length, CACHE_STALE);
         else
-                reply_failure(l, 503, "The database does not answer; try again soon.",
-                              RETRY_AFTER_S);
+                reply_failure(l, 503, why, RETRY_AFTER_S);
+}
+
+/* Whether it is slow, hangs, or has not been asked yet because others were before. */
+static void reply_overdue(Lookup *l) {
+        reply_without_database(l, "The database is busy; try again soon.");
 }
 
 /* ---- Redis ----------------------------------------------------------------------------------- */
@@ -182,7 +186,7 @@ static void finish(Lookup *l) {
         else if (job->error == -ENOENT)
                 reply_failure(l, 404, job->detail, 0);
         else if (job->error < 0)
-                reply_without_database(l);
+                reply_without_database(l, "The database does not answer; try again soon.");
         else if (uses_cache(l)) {
                 remember(l, &job->body);
                 reply_body(l, job->body.data, job->body.length, CACHE_MISS);
@@ -206,11 +210,12 @@ void lookups_expire(Lookups *lookups) {
                 if (l->overdue || now_ms - l->begun_ms < PATIENCE_MS)
                         continue;
                 l->overdue = true;
-                /* Any other query may just be a slow one. */
+                /* It was begun at once, and is the fastest there is. Any other query may be a slow
+                 * one, or wait for its turn. */
                 if (l->kind == JOB_HEALTH)
                         lookups->events.on_database(false, "no answer in time",
                                                     lookups->events.user);
-                reply_without_database(l);
+                reply_overdue(l);
         }
 }
 
@@ -277,7 +282,7 @@ static bool join(Lookups *all, HttpRequest *request, const char *key) {
         if (!l || (request && add_request(l, request) < 0))
                 return false;
         if (l->overdue)
-                reply_without_database(l);
+                reply_overdue(l);
         return true;
 }
 

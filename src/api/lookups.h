@@ -36,6 +36,6 @@ void lookups_ask(Lookups *lookups, HttpRequest *request, JobKind kind, const cha
 
 /* Hands out what the workers have finished. */
 void lookups_dispatch(Lookups *lookups);
-/* Answers whoever has waited too long as if PostgreSQL were away: it may hang instead of refusing.
+/* Answers whoever has waited too long without PostgreSQL, which may hang or have too much to do.
  * To be called about once a second. */
 void lookups_expire(Lookups *lookups);

@@ -14,6 +14,7 @@
 
 #define N_WORKERS 4
 #define MAX_JOBS 1024
+#define MAX_CHECKS 4
 /* After a failed connect, others fail at once for this long instead of each waiting its turn. */
 #define RETRY_MS 500
 
@@ -22,11 +23,13 @@ struct Workers {
         void (*on_done)(void *user);
         void *user;
         Queue *todo, *done;
+        Queue *checks; /* JOB_HEALTH: the state is not known later because others have to wait */
         struct Worker {
                 Workers *workers;
+                Queue *todo;
                 pthread_t thread;
                 _Atomic int64_t busy_since_ms; /* monotonic; 0: it waits for a job */
-        } threads[N_WORKERS];
+        } threads[N_WORKERS + 1];              /* the last one is for the checks */
         size_t n_threads;
         int cancel_fd;              /* readable: queries are given up */
         atomic_llong refused_at_ms; /* monotonic, of the last failed connect; 0: none */
@@ -94,11 +97,11 @@ static void *work(void *user) {
         Workers *w = worker->workers;
         PgConn *pg = NULL;
 
-        for (Job *job; (job = queue_pop(w->todo, -1));) {
+        for (Job *job; (job = queue_pop(worker->todo, -1));) {
                 atomic_store(&worker->busy_since_ms, clock_monotonic_ms());
                 perform(w, &pg, job);
                 atomic_store(&worker->busy_since_ms, 0);
-                /* Both queues hold MAX_JOBS, and no more jobs than that exist. */
+                /* It has room for all the jobs that can exist. */
                 if (queue_push(w->done, job) < 0)
                         job_free(job);
                 w->on_done(w->user);
@@ -108,6 +111,20 @@ static void *work(void *user) {
 }
 
 /* ---- in the loop's thread -------------------------------------------------------------------- */
+
+static int start_threads(Workers *w) {
+        for (size_t i = 0; i < ELEMENTS(w->threads); i++) {
+                struct Worker *worker = &w->threads[i];
+
+                worker->workers = w;
+                worker->todo = i < N_WORKERS ? w->todo : w->checks;
+                int error = pthread_create(&worker->thread, NULL, work, worker);
+                if (error)
+                        return -error;
+                w->n_threads++;
+        }
+        return 0;
+}
 
 int workers_new(Workers **ret, const Config *config, void (*on_done)(void *user), void *user) {
         _cleanup_(workers_freep) Workers *w = calloc(1, sizeof(*w));
@@ -119,13 +136,11 @@ int workers_new(Workers **ret, const Config *config, void (*on_done)(void *user)
         w->cancel_fd = eventfd(0, EFD_CLOEXEC);
         int r = w->cancel_fd < 0 ? -errno : queue_new(&w->todo, MAX_JOBS, destroy_job);
         if (r == 0)
-                r = queue_new(&w->done, MAX_JOBS + N_WORKERS, destroy_job);
-        for (size_t i = 0; i < N_WORKERS && r == 0; i++) {
-                w->threads[i].workers = w;
-                r = -pthread_create(&w->threads[i].thread, NULL, work, &w->threads[i]);
-                if (r == 0)
-                        w->n_threads++;
-        }
+                r = queue_new(&w->checks, MAX_CHECKS, destroy_job);
+        if (r == 0)
+                r = queue_new(&w->done, MAX_JOBS + MAX_CHECKS + ELEMENTS(w->threads), destroy_job);
+        if (r == 0)
+                r = start_threads(w);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(w);
@@ -139,9 +154,12 @@ void workers_free(Workers *workers) {
                 (void) eventfd_write(workers->cancel_fd, 1);
         if (workers->todo)
                 queue_close(workers->todo);
+        if (workers->checks)
+                queue_close(workers->checks);
         for (size_t i = 0; i < workers->n_threads; i++)
                 pthread_join(workers->threads[i].thread, NULL);
         queue_free(workers->todo);
+        queue_free(workers->checks);
         queue_free(workers->done);
         if (workers->cancel_fd >= 0)
                 close(workers->cancel_fd);
@@ -158,7 +176,7 @@ bool workers_are_alive(const Workers *workers, int64_t limit_ms) {
 }
 
 int workers_submit(Workers *workers, Job *job) {
-        return queue_try_push(workers->todo, job);
+        return queue_try_push(job->kind == JOB_HEALTH ? workers->checks : workers->todo, job);
 }
 
 Job *workers_take_done(Workers *workers) {

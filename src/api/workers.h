@@ -1,5 +1,6 @@
 /* Threads that ask PostgreSQL, so that the event loop never waits for it. Each has a connection
- * of its own, made when it is first needed and again after it was lost.
+ * of its own, made when it is first needed and again after it was lost. JOB_HEALTH has a thread
+ * that does nothing else, so that it is begun at once however many jobs wait.
  *
  * A job belongs to whoever made it until workers_submit() succeeds, and again from
  * workers_take_done() on; in between to the workers. */

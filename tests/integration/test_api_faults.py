@@ -316,6 +316,26 @@ def test_a_slow_query_is_answered_without_and_remembered(site, start, get):
     assert answer.cache == "HIT"
 
 
+def test_more_questions_than_can_be_asked_at_once(site, start, get):
+    """They take their turns; that says nothing of the database's state."""
+    api = start()
+    api.wait_status("database up, cache up")
+    targets = [f"{history('bitcoin')}?limit={n}" for n in range(1, 101)]
+    with site.db.locked("prices"), ThreadPoolExecutor(len(targets)) as pool:
+        asking = [pool.submit(get, target) for target in targets]
+        api.wait_status(r" 100 requests")
+        # As long as they wait, and for those who ask after them.
+        while not all(one.done() for one in asking):
+            health = get(HEALTH)
+            assert (health.status, health.json["database"]) == (200, "UP")
+        for one in asking:
+            assert "busy" in assert_problem(one.result(), 503, history("bitcoin"))
+            assert one.result().headers["Retry-After"]
+    wait_until(lambda: [get(target).status for target in targets] == [200] * len(targets))
+    assert "database up" in api.status
+    assert "PostgreSQL does not answer" not in api.log
+
+
 def test_client_that_leaves_before_its_answer(site, start, get):
     api = start()
     api.wait_status("database up, cache up")
