@@ -6,9 +6,7 @@
 
 #include "core/timestamp.h"
 
-/* Milliseconds since 1970, which our own timestamp_format() turns into text. */
-#define MS(column) "(extract(epoch FROM " column ") * 1000)::bigint"
-
+/* TEXT: milliseconds since 1970. */
 static const char *format_ms(const char *text, char buffer[TIMESTAMP_TEXT_SIZE]) {
         return timestamp_format(strtoll(text, NULL, 10), buffer);
 }
@@ -21,13 +19,14 @@ enum { COL_ID, COL_SYMBOL, COL_NAME, COL_RANK, COL_CURRENCY, COL_TIME, COL_PRICE
 static const char *const number_names[] = { "marketCap", "volume24h", "high24h",
                                             "low24h",    "change24h", "changePercent24h" };
 
-static const char cryptos_sql[] = "SELECT c.id, c.symbol, c.name, c.market_cap_rank, q.code, " MS(
-                "l.ts") ", l.price,"
-                        "       l.market_cap, l.volume_24h, l.high_24h, l.low_24h, l.change_24h,"
-                        "       l.change_percent_24h"
-                        "  FROM coins c JOIN latest_prices l USING (coin_no) JOIN currencies q "
-                        "USING (currency_no)"
-                        " ORDER BY c.market_cap_rank NULLS LAST, c.id, l.currency_no";
+static const PgStatement cryptos_statement = {
+        "cryptos",
+        "SELECT c.id, c.symbol, c.name, c.market_cap_rank, q.code,"
+        " (extract(epoch FROM l.ts) * 1000)::bigint, l.price, l.market_cap, l.volume_24h,"
+        " l.high_24h, l.low_24h, l.change_24h, l.change_percent_24h"
+        " FROM coins c JOIN latest_prices l USING (coin_no) JOIN currencies q USING (currency_no)"
+        " ORDER BY c.market_cap_rank NULLS LAST, c.id, l.currency_no",
+};
 
 static int append_text_or_null(Buffer *b, const char *prefix, const char *text) {
         int r = buffer_append_text(b, prefix);
@@ -92,7 +91,7 @@ int reader_cryptos(PgConn *pg, Buffer *body, char *error, size_t error_size) {
         _cleanup_(pg_rows_freep) PgRows *rows = NULL;
         size_t count;
 
-        int r = pg_query(pg, cryptos_sql, NULL, 0, &rows, error, error_size);
+        int r = pg_query_prepared(pg, &cryptos_statement, NULL, 0, &rows, error, error_size);
         if (r < 0)
                 return r;
         r = buffer_append_text(body, "{\"trackedCoins\":[");
@@ -105,19 +104,21 @@ int reader_cryptos(PgConn *pg, Buffer *body, char *error, size_t error_size) {
 
 /* ---- /cryptos/{id}/history ------------------------------------------------------------------- */
 
-static const char history_sql[] = "SELECT price, " MS(
-                "ts") " FROM prices"
-                      " WHERE coin_no = (SELECT coin_no FROM coins WHERE id = $1)"
-                      "   AND currency_no = (SELECT currency_no FROM currencies WHERE code = $2)"
-                      " ORDER BY ts DESC LIMIT $3::int";
+static const PgStatement history_statement = {
+        "history",
+        "SELECT price, (extract(epoch FROM ts) * 1000)::bigint FROM prices"
+        " WHERE coin_no = (SELECT coin_no FROM coins WHERE id = $1)"
+        "  AND currency_no = (SELECT currency_no FROM currencies WHERE code = $2)"
+        " ORDER BY ts DESC LIMIT $3::int",
+};
 
-static const char coin_sql[] = "SELECT 1 FROM coins WHERE id = $1";
+static const PgStatement coin_statement = { "coin", "SELECT 1 FROM coins WHERE id = $1" };
 
 /* No rows: is it the coin that is unknown, or has it no price in this currency? */
 static int explain_absence(PgConn *pg, const char *coin_id, const char *currency, char *error,
                            size_t error_size) {
         _cleanup_(pg_rows_freep) PgRows *rows = NULL;
-        int r = pg_query(pg, coin_sql, &coin_id, 1, &rows, error, error_size);
+        int r = pg_query_prepared(pg, &coin_statement, &coin_id, 1, &rows, error, error_size);
         if (r < 0)
                 return r;
         if (pg_rows_count(rows) > 0)
@@ -151,7 +152,8 @@ int reader_history(PgConn *pg, const char *coin_id, const HistoryQuery *query, B
         const char *params[] = { coin_id, query->currency, limit };
 
         snprintf(limit, sizeof(limit), "%d", query->limit);
-        int r = pg_query(pg, history_sql, params, ELEMENTS(params), &rows, error, error_size);
+        int r = pg_query_prepared(pg, &history_statement, params, ELEMENTS(params), &rows, error,
+                                  error_size);
         if (r < 0)
                 return r;
         if (pg_rows_count(rows) == 0)
@@ -166,6 +168,8 @@ int reader_history(PgConn *pg, const char *coin_id, const HistoryQuery *query, B
         return r < 0 ? r : append_history(body, rows, query->currency);
 }
 
+static const PgStatement ping_statement = { "ping", "SELECT FROM latest_prices LIMIT 1" };
+
 int reader_ping(PgConn *pg, char *error, size_t error_size) {
-        return pg_query(pg, "SELECT FROM latest_prices LIMIT 1", NULL, 0, NULL, error, error_size);
+        return pg_query_prepared(pg, &ping_statement, NULL, 0, NULL, error, error_size);
 }

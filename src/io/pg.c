@@ -1,5 +1,6 @@
 #include "io/pg.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <libpq-fe.h>
@@ -15,6 +16,8 @@
 struct PgConn {
         PGconn *pq;
         int cancel_fd; /* -1: none */
+        const PgStatement *prepared[PG_STATEMENTS_MAX];
+        size_t n_prepared;
 };
 
 /* PgRows is libpq's result by another name; nothing is added to it. */
@@ -233,6 +236,10 @@ static int classify(PgConn *conn, const char *sqlstate) {
         if (strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "57P0", 4) == 0 ||
             strcmp(sqlstate, "25006") == 0)
                 return -ENOTCONN;
+        /* What was prepared gives other columns since a migration: a new connection prepares it
+         * anew. */
+        if (strcmp(sqlstate, "0A000") == 0 && conn->n_prepared > 0)
+                return -ENOTCONN;
         return -EIO;
 }
 
@@ -246,13 +253,14 @@ static int check_result(PgConn *conn, const PGresult *result, char *error, size_
         return classify(conn, PQresultErrorField(result, PG_DIAG_SQLSTATE));
 }
 
-int pg_query(PgConn *conn, const char *sql, const char *const *params, size_t n_params,
-             PgRows **ret_rows, char *error, size_t error_size) {
+/* After a request was handed to libpq (SENT): sends it and awaits its end. */
+static int finish_request(PgConn *conn, int sent, PgRows **ret_rows, char *error,
+                          size_t error_size) {
         int64_t deadline_ms = clock_monotonic_ms() + PG_STATEMENT_TIMEOUT_MS + ANSWER_GRACE_MS;
         PGresult *result;
         int r;
 
-        if (!PQsendQueryParams(conn->pq, sql, (int) n_params, NULL, params, NULL, NULL, 0))
+        if (!sent)
                 return lost(conn, -EIO, error, error_size);
         r = flush_request(conn, deadline_ms);
         if (r < 0)
@@ -267,6 +275,36 @@ int pg_query(PgConn *conn, const char *sql, const char *const *params, size_t n_
         }
         PQclear(result);
         return r;
+}
+
+int pg_query(PgConn *conn, const char *sql, const char *const *params, size_t n_params,
+             PgRows **ret_rows, char *error, size_t error_size) {
+        int sent = PQsendQueryParams(conn->pq, sql, (int) n_params, NULL, params, NULL, NULL, 0);
+
+        return finish_request(conn, sent, ret_rows, error, error_size);
+}
+
+static int prepare_if_needed(PgConn *conn, const PgStatement *statement, char *error,
+                             size_t error_size) {
+        for (size_t i = 0; i < conn->n_prepared; i++)
+                if (conn->prepared[i] == statement)
+                        return 0;
+        assert(conn->n_prepared < PG_STATEMENTS_MAX);
+        int sent = PQsendPrepare(conn->pq, statement->name, statement->sql, 0, NULL);
+        int r = finish_request(conn, sent, NULL, error, error_size);
+        if (r == 0)
+                conn->prepared[conn->n_prepared++] = statement;
+        return r;
+}
+
+int pg_query_prepared(PgConn *conn, const PgStatement *statement, const char *const *params,
+                      size_t n_params, PgRows **ret_rows, char *error, size_t error_size) {
+        int r = prepare_if_needed(conn, statement, error, error_size);
+        if (r < 0)
+                return r;
+        int sent = PQsendQueryPrepared(conn->pq, statement->name, (int) n_params, params, NULL,
+                                       NULL, 0);
+        return finish_request(conn, sent, ret_rows, error, error_size);
 }
 
 int pg_fd(const PgConn *conn) {

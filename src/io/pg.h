@@ -15,9 +15,17 @@
 
 #define PG_CONNECT_TIMEOUT_MS 5000
 #define PG_STATEMENT_TIMEOUT_MS 20000
+#define PG_STATEMENTS_MAX 8 /* of one connection */
 
 typedef struct PgConn PgConn;
 typedef struct PgRows PgRows;
+
+/* A statement that is run again and again: planning it takes longer than running it where a table
+ * has many partitions. Static; known by its address. */
+typedef struct PgStatement {
+        const char *name; /* for the server, which needs one per connection */
+        const char *sql;
+} PgStatement;
 
 /* Connects with the postgres_* options. -ECONNREFUSED, -ETIMEDOUT and the like: try again later.
  * One line in ERROR, without the password. */
@@ -39,6 +47,11 @@ DEFINE_CLEANUP(PgConn *, pg_close)
  * table, a full disk, ...). One line in ERROR. */
 _must_check_ int pg_query(PgConn *conn, const char *sql, const char *const *params, size_t n_params,
                           PgRows **ret_rows, char *error, size_t error_size);
+
+/* The same for a statement that the connection prepares when it first runs it. */
+_must_check_ int pg_query_prepared(PgConn *conn, const PgStatement *statement,
+                                   const char *const *params, size_t n_params, PgRows **ret_rows,
+                                   char *error, size_t error_size);
 
 /* A descriptor that becomes readable when the server says something unasked, which it does when
  * it goes away; for a thread that keeps a connection it does not use. Borrowed. */

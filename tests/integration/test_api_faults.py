@@ -236,6 +236,24 @@ def test_connections_killed_by_the_database(site, start, get):
                      " where application_name = 'crypto-pulse-api'")
 
 
+def test_statements_are_prepared_and_a_migration_changes_their_result(stack, site, start, get):
+    site.db.rows("alter role current_user set log_min_duration_statement = 0")
+    try:
+        api = start(CACHE_TTL_MS=0)
+        api.wait_ready()
+        first = get(CRYPTOS)
+        for target in [CRYPTOS, history("bitcoin")] * 8:  # each of the connections is used
+            assert get(target).status == 200
+        for name in ("cryptos", "history", "ping"):
+            wait_until(lambda: f"execute {name}: " in stack.postgres.log)
+        site.db.rows("alter table coins alter column name type varchar(100)")
+        assert [get(CRYPTOS).body for _ in range(8)] == [first.body] * 8
+        assert "PostgreSQL" not in api.log
+    finally:
+        site.db.rows("alter role current_user reset log_min_duration_statement")
+        site.db.rows("alter table coins alter column name type text")
+
+
 def test_postgres_hangs(site, start, get):
     """Neither an error nor an answer comes from it; ours come all the same."""
     api = start(CACHE_TTL_MS=1)
