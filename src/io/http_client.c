@@ -43,6 +43,8 @@ static bool set_options(HttpClient *c, const HttpClientOptions *o) {
                !curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) &&
                !curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "gzip") &&
                !curl_easy_setopt(e, CURLOPT_USERAGENT, o->user_agent) &&
+               /* Who gives up does not wait for the thread that looks a name up. */
+               !curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L) &&
                !curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long) o->timeout_ms) &&
                !curl_easy_setopt(e, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) o->max_body) &&
                !curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L) &&

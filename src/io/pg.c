@@ -8,10 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/buffer.h"
 #include "core/clock.h"
+#include "io/resolver.h"
 
 /* The server gives up first and says so; this is for a server that says nothing. */
 #define ANSWER_GRACE_MS 2000
+#define RESOLVE_POLL_MS 5
 
 struct PgConn {
         PGconn *pq;
@@ -62,6 +65,63 @@ static int wait_socket(const PgConn *conn, short events, int64_t deadline_ms) {
         }
 }
 
+/* ---- the server's address ------------------------------------------------------------------- */
+
+/* libpq's options of these names: as many of the one as of the other, with commas in between. */
+typedef struct Place {
+        Buffer host, hostaddr;
+} Place;
+
+static void place_done(Place *p) {
+        buffer_done(&p->host);
+        buffer_done(&p->hostaddr);
+}
+
+static int await_addresses(const Resolver *resolver, const char *host, int cancel_fd,
+                           int64_t deadline_ms, ResolverAddresses *ret, char *error,
+                           size_t error_size) {
+        struct pollfd cancel = { .fd = cancel_fd, .events = POLLIN };
+        const char *reason;
+        int r;
+
+        snprintf(error, error_size, "no name server answers");
+        while ((r = resolver_result(resolver, ret, &reason)) == -EINPROGRESS) {
+                if (poll(&cancel, 1, RESOLVE_POLL_MS) > 0)
+                        return -ECANCELED;
+                if (clock_monotonic_ms() >= deadline_ms)
+                        return -ETIMEDOUT;
+        }
+        if (r < 0)
+                snprintf(error, error_size, "%s: %s", host, reason);
+        return r;
+}
+
+static int place_add(Place *p, const char *host, const char *address) {
+        const char *comma = p->host.length > 0 ? "," : "";
+        int r = buffer_append_format(&p->host, "%s%s", comma, host);
+
+        return r < 0 ? r : buffer_append_format(&p->hostaddr, "%s%s", comma, address);
+}
+
+/* libpq would look a name up on the spot, however long that takes. (A list of hosts is left to
+ * it.) */
+static int find_server(const char *host, int cancel_fd, int64_t deadline_ms, Place *p, char *error,
+                       size_t error_size) {
+        _cleanup_(resolver_freep) Resolver *resolver = NULL;
+        ResolverAddresses addresses;
+
+        snprintf(error, error_size, "out of memory");
+        if (!resolver_is_name(host) || strpbrk(host, ",@"))
+                return place_add(p, host, "");
+        int r = resolver_new(&resolver, host);
+        if (r == 0)
+                r = await_addresses(resolver, host, cancel_fd, deadline_ms, &addresses, error,
+                                    error_size);
+        for (size_t i = 0; r == 0 && i < addresses.n; i++)
+                r = place_add(p, host, addresses.text[i]);
+        return r;
+}
+
 /* ---- connecting ---------------------------------------------------------------------------- */
 
 static int connect_failure(PgConn *conn, char *error, size_t error_size) {
@@ -71,8 +131,7 @@ static int connect_failure(PgConn *conn, char *error, size_t error_size) {
         return -ECONNREFUSED;
 }
 
-static int finish_connecting(PgConn *conn, char *error, size_t error_size) {
-        int64_t deadline_ms = clock_monotonic_ms() + PG_CONNECT_TIMEOUT_MS;
+static int finish_connecting(PgConn *conn, int64_t deadline_ms, char *error, size_t error_size) {
         PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 
         while (status != PGRES_POLLING_OK) {
@@ -90,12 +149,14 @@ static int finish_connecting(PgConn *conn, char *error, size_t error_size) {
         return 0;
 }
 
-static PGconn *start_connecting(const Config *config, const char *application_name) {
+static PGconn *start_connecting(const Config *config, const Place *place,
+                                const char *application_name) {
         char port[24];
         snprintf(port, sizeof(port), "%lld", (long long) config->postgres_port);
 
         const char *const options[][2] = {
-                { "host", config->postgres_host },
+                { "host", place->host.data },
+                { "hostaddr", place->hostaddr.data },
                 { "port", port },
                 { "user", config->postgres_user },
                 { "password", config->postgres_password },
@@ -136,9 +197,14 @@ static int set_session(PgConn *conn, char *error, size_t error_size) {
 int pg_connect_cancelable(PgConn **ret, const Config *config, const char *application_name,
                           int cancel_fd, char *error, size_t error_size) {
         _cleanup_(pg_closep) PgConn *conn = calloc(1, sizeof(*conn));
-        int r;
+        _cleanup_(place_done) Place place = { .host = { .max = 0 } };
+        int64_t deadline_ms = clock_monotonic_ms() + PG_CONNECT_TIMEOUT_MS;
 
-        if (!conn || !(conn->pq = start_connecting(config, application_name))) {
+        int r = find_server(config->postgres_host, cancel_fd, deadline_ms, &place, error,
+                            error_size);
+        if (r < 0)
+                return r;
+        if (!conn || !(conn->pq = start_connecting(config, &place, application_name))) {
                 snprintf(error, error_size, "out of memory");
                 return -ENOMEM;
         }
@@ -146,7 +212,7 @@ int pg_connect_cancelable(PgConn **ret, const Config *config, const char *applic
         PQsetNoticeReceiver(conn->pq, ignore_notice, NULL);
         if (PQstatus(conn->pq) == CONNECTION_BAD)
                 return connect_failure(conn, error, error_size);
-        r = finish_connecting(conn, error, error_size);
+        r = finish_connecting(conn, deadline_ms, error, error_size);
         if (r < 0)
                 return r;
         PQsetErrorVerbosity(conn->pq, PQERRORS_DEFAULT);

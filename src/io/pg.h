@@ -1,7 +1,8 @@
 /* PostgreSQL, for a thread of its own that asks and waits. The only file that knows libpq.
  * A PgConn belongs to one thread at a time.
  *
- * Nothing here waits for ever: connecting has PG_CONNECT_TIMEOUT_MS, a statement
+ * Nothing here waits for ever: connecting has PG_CONNECT_TIMEOUT_MS (the server's name is looked up
+ * in that time, too), a statement
  * PG_STATEMENT_TIMEOUT_MS at the server and a little more here, so that a server which hangs is
  * noticed as well as one which is gone. */
 #pragma once

@@ -1,6 +1,5 @@
 #include "io/redis.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -208,10 +207,10 @@ static void begin_connecting(RedisClient *c, const char *host) {
 }
 
 static void go_on_resolving(RedisClient *c) {
-        char address[RESOLVER_ADDRESS_SIZE];
+        ResolverAddresses addresses;
         const char *reason;
 
-        int r = resolver_result(c->resolver, address, &reason);
+        int r = resolver_result(c->resolver, &addresses, &reason);
         if (r == -EINPROGRESS) {
                 if (clock_monotonic_ms() - c->resolving_since_ms >= c->options.timeout_ms)
                         tell_state(c, false, "no name server answers");
@@ -222,18 +221,11 @@ static void go_on_resolving(RedisClient *c) {
         if (r < 0)
                 reconnect_later(c, reason);
         else
-                begin_connecting(c, address);
-}
-
-static bool is_name(const char *host) {
-        unsigned char address[sizeof(struct in6_addr)];
-
-        return host[0] != '/' && inet_pton(AF_INET, host, address) != 1 &&
-               inet_pton(AF_INET6, host, address) != 1;
+                begin_connecting(c, addresses.text[0]);
 }
 
 static void begin(RedisClient *c) {
-        if (!is_name(c->options.host)) {
+        if (!resolver_is_name(c->options.host)) {
                 begin_connecting(c, c->options.host);
                 return;
         }

@@ -15,34 +15,45 @@ typedef enum State { ASKING, DONE, ABANDONED } State;
 struct Resolver {
         _Atomic State state;
         int error; /* getaddrinfo's */
-        char address[RESOLVER_ADDRESS_SIZE];
+        ResolverAddresses addresses;
         char host[];
 };
 
-static int look_up(Resolver *r, int family) {
-        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = family };
-        struct addrinfo *found;
-
-        int error = getaddrinfo(r->host, NULL, &hints, &found);
-        if (error)
-                return error;
-        error = getnameinfo(found->ai_addr, found->ai_addrlen, r->address, sizeof(r->address), NULL,
-                            0, NI_NUMERICHOST);
-        freeaddrinfo(found);
-        return error;
+static void take(ResolverAddresses *all, const struct addrinfo *found, int family) {
+        for (; found && all->n < RESOLVER_ADDRESSES_MAX; found = found->ai_next)
+                if (found->ai_family == family &&
+                    getnameinfo(found->ai_addr, found->ai_addrlen, all->text[all->n],
+                                RESOLVER_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) == 0)
+                        all->n++;
 }
 
-/* IPv4 first: only one address is tried, and few servers listen on no IPv4 address of their name.
- */
+static int look_up(const char *host, ResolverAddresses *ret) {
+        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+        struct addrinfo *found;
+
+        int error = getaddrinfo(host, NULL, &hints, &found);
+        if (error)
+                return error;
+        take(ret, found, AF_INET);
+        take(ret, found, AF_INET6);
+        freeaddrinfo(found);
+        return ret->n > 0 ? 0 : EAI_NONAME;
+}
+
 static void *ask(void *user) {
         Resolver *r = user;
 
-        r->error = look_up(r, AF_INET);
-        if (r->error)
-                r->error = look_up(r, AF_INET6);
+        r->error = look_up(r->host, &r->addresses);
         if (atomic_exchange(&r->state, DONE) == ABANDONED)
                 free(r);
         return NULL;
+}
+
+bool resolver_is_name(const char *host) {
+        unsigned char address[sizeof(struct in6_addr)];
+
+        return host[0] != '/' && inet_pton(AF_INET, host, address) != 1 &&
+               inet_pton(AF_INET6, host, address) != 1;
 }
 
 int resolver_new(Resolver **ret, const char *host) {
@@ -70,14 +81,13 @@ void resolver_free(Resolver *resolver) {
                 free(resolver);
 }
 
-int resolver_result(const Resolver *resolver, char address[RESOLVER_ADDRESS_SIZE],
-                    const char **ret_reason) {
+int resolver_result(const Resolver *resolver, ResolverAddresses *ret, const char **ret_reason) {
         if (atomic_load(&resolver->state) == ASKING)
                 return -EINPROGRESS;
         if (resolver->error) {
                 *ret_reason = gai_strerror(resolver->error);
                 return -EHOSTUNREACH;
         }
-        memcpy(address, resolver->address, RESOLVER_ADDRESS_SIZE);
+        *ret = resolver->addresses;
         return 0;
 }

@@ -8,11 +8,14 @@ daemon  (function) daemon("api", CACHE_TTL_MS=0) starts a daemon on the site; af
 sim     (function) sim("--coins", 50) starts the coingecko-sim that the site's fetcher asks, and
                    returns what controls it
 tail    (function) tail("topic") reads a topic, by default the site's
+silent_dns (function) a name server that never answers, for one daemon
 
 Run with Debian's python3; CRYPTO_PULSE_BUILD names the build folder (default .stack/build).
 """
 
+import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -170,3 +173,33 @@ def built_dashboard_fixture():
     built = [folder for folder in folders if (folder / "index.html").exists()]
     assert built, f"the dashboard is not built: none of {', '.join(map(str, folders))}"
     return built[0]
+
+
+class SilentDns:
+    """daemon(..., wrapper=silent_dns.wrapper) knows no other name server. Looking a name up takes
+    half a minute then."""
+
+    def __init__(self, folder):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        address = f"127.77.{os.getpid() % 250 + 1}.53"
+        self._socket.bind((address, 53))
+        (folder / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:15 attempts:2\n")
+        self.wrapper = ("unshare", "--mount", "bash", "-c",
+                        f'mount --bind {folder}/resolv.conf /etc/resolv.conf && exec "$@"', "bash")
+
+    def wait_asked(self, timeout=30):
+        """Until somebody waits for an answer."""
+        self._socket.settimeout(timeout)
+        assert self._socket.recv(512)
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.fixture(name="silent_dns")
+def silent_dns_fixture(tmp_path):
+    if os.getuid() != 0:
+        pytest.skip("another /etc/resolv.conf for one process needs root")
+    dns = SilentDns(tmp_path)
+    yield dns
+    dns.close()

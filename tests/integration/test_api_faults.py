@@ -1,10 +1,8 @@
 """The API while its peers are away, hang, restart, or have more to do than they can."""
 
 import http.client
-import os
 import re
 import signal
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -59,22 +57,16 @@ def prices(answer):
 
 # ---- Redis -----------------------------------------------------------------------------------
 
-@pytest.mark.skipif(os.getuid() != 0, reason="another /etc/resolv.conf for one process needs root")
-def test_redis_has_a_name_and_no_name_server_answers(daemon, get, tmp_path):
-    """Looking it up takes half a minute, in which everybody else is served."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.77.53", 53))
-        (tmp_path / "resolv.conf").write_text("nameserver 127.0.77.53\noptions timeout:15 attempts:2\n")
-        api = daemon("api", FRONTEND_PORT=0, REDIS_HOST="redis.example", wrapper=(
-            "unshare", "--mount", "bash", "-c",
-            f'mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec "$@"', "bash"))
-        api.wait_ready()
-        api.wait_log("no name server answers")
-        for _ in range(20):
-            assert len(prices(get(history("bitcoin")))) == 2
-            time.sleep(0.1)
-        assert silent.recv(512)  # it was asked
-        api.terminate(5)
+def test_redis_has_a_name_and_no_name_server_answers(daemon, get, silent_dns):
+    """Everybody else is served meanwhile."""
+    api = daemon("api", FRONTEND_PORT=0, REDIS_HOST="redis.example", wrapper=silent_dns.wrapper)
+    api.wait_ready()
+    api.wait_log("no name server answers")
+    for _ in range(20):
+        assert len(prices(get(history("bitcoin")))) == 2
+        time.sleep(0.1)
+    silent_dns.wait_asked()
+    api.terminate(5)
 
 
 def test_redis_has_a_name(site, start, get):
@@ -190,6 +182,31 @@ def test_postgres_stops_and_comes_back(stack, start, get):
     assert prices(get(history("ethereum"))) == ["1.50", "2.50"]
     assert api.log.count("PostgreSQL does not answer") == 1
     assert api.log.count("PostgreSQL answers again") == 1
+
+
+def test_postgres_has_a_name(start, get):
+    start(POSTGRES_HOST="localhost").wait_status("database up")
+    assert prices(get(history("ethereum"))) == ["1.50", "2.50"]
+
+
+def test_postgres_has_an_unknown_name(start, get):
+    start(POSTGRES_HOST="nowhere.invalid").wait_log("nowhere.invalid: ")
+    assert get(HEALTH).status == 503
+
+
+def test_postgres_has_a_name_and_no_name_server_answers(start, get, silent_dns):
+    api = start(POSTGRES_HOST="postgres.example", wrapper=silent_dns.wrapper)
+    silent_dns.wait_asked()
+    api.wait_status("no name server answers")
+    assert get(HEALTH).status == 503
+    assert_problem(get(CRYPTOS), 503)
+    api.terminate(SOON_S)
+
+
+def test_sigterm_while_no_name_server_answers(start, silent_dns):
+    api = start(POSTGRES_HOST="postgres.example", wrapper=silent_dns.wrapper)
+    silent_dns.wait_asked()
+    api.terminate(SOON_S)
 
 
 def test_postgres_stops_and_the_cache_grows_old(stack, start, get):

@@ -282,3 +282,13 @@ def test_recorded_error_bodies_stop_nothing(sim, start, tail):
     got.wait_count(6 * 20)
     fetcher.wait_log("CoinGecko answers again")
     assert len(got.messages) == 6 * 20
+
+
+def test_no_name_server_answers(start, silent_dns):
+    """Looking the source up takes longer than a call may, and than the end."""
+    fetcher = start(COINGECKO_BASE_URL="http://coingecko.example/api/v3",
+                    COINGECKO_TIMEOUT_MS=1000, wrapper=silent_dns.wrapper)
+    silent_dns.wait_asked()
+    fetcher.wait_log("CoinGecko .*timed out", 10)
+    silent_dns.wait_asked()
+    fetcher.terminate(10)

@@ -590,6 +590,13 @@ def test_watchdog_is_fed_while_waiting(stack, daemon):
                            service.notify.messages[known:]) >= 3)
 
 
+def test_stop_while_no_name_server_answers(daemon, silent_dns):
+    service = daemon("websocket", POSTGRES_HOST="postgres.example", wrapper=silent_dns.wrapper)
+    silent_dns.wait_asked()
+    service.terminate()
+    assert "without goodbye" not in service.log
+
+
 def test_hanging_postgres_holds_nothing_up(site, service, connect, coin):
     """The server is there but says nothing any more."""
     service.wait_log("Persisting 3 partitions")
