@@ -55,7 +55,7 @@ struct Api {
         bool database_known, cache_known; /* the first try of each has ended */
         bool database_up;
         char database_trouble[128]; /* why it is not */
-        Episode database_down, queries_refused, cache_down;
+        Episode database_down, queries_refused, cache_down, cannot_accept;
         uint64_t n_requests, n_turns;
         int64_t stop_ms; /* when stopping began; 0: not yet */
 };
@@ -131,6 +131,11 @@ static void on_cache(bool connected, const char *reason, void *user) {
                             "Redis is there again, after %" PRId64 " s.", duration_ms / 1000);
         api->cache_known = true;
         tell_state(api);
+}
+
+static void on_accept(void *user, int error) {
+        Api *api = user;
+        daemon_tell_accept(&api->cannot_accept, error);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -301,9 +306,11 @@ static int open_loop(Api *api) {
                 r = web_fd_new(&api->signals, api->loop, api->signal_fd, on_signal, api);
         if (r == 0)
                 r = web_timer_new(&api->turn, api->loop, on_turn, api);
-        if (r == 0)
-                web_timer_set(api->turn, TURN_MS);
-        return r;
+        if (r < 0)
+                return r;
+        web_loop_on_accept(api->loop, on_accept, api);
+        web_timer_set(api->turn, TURN_MS);
+        return 0;
 }
 
 static int open_peers(Api *api) {

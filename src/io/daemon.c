@@ -2,15 +2,19 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "core/clock.h"
 #include "io/config_file.h"
 #include "io/events.h"
 #include "io/journal.h"
@@ -205,4 +209,23 @@ int daemon_next_signal(int fd) {
         if (n < 0)
                 return errno == EAGAIN || errno == EINTR ? 0 : -errno;
         return n == sizeof(info) ? (int) info.ssi_signo : 0;
+}
+
+void daemon_tell_accept(Episode *trouble, int error) {
+        int64_t now_ms = clock_monotonic_ms(), duration_ms;
+        struct rlimit limit = { .rlim_cur = 0 };
+
+        if (error < 0 && episode_fail(trouble, now_ms)) {
+                (void) getrlimit(RLIMIT_NOFILE, &limit);
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_EVENT(CANNOT_ACCEPT),
+                                       LOG_NUMBER("OPEN_FILES_MAX", (int64_t) limit.rlim_cur)),
+                            "Clients cannot be accepted (%s; %" PRId64
+                            " open files are allowed); they wait until others leave.",
+                            strerror(-error), (int64_t) limit.rlim_cur);
+        }
+        if (error == 0 && episode_end(trouble, now_ms, &duration_ms))
+                journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
+                            "Clients can be accepted again, after %" PRId64 " s.",
+                            duration_ms / 1000);
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "core/config.h"
+#include "core/episode.h"
 
 /* Like SIGTERM, but a successor follows at once: RestartKillSignal= of the units. */
 #define DAEMON_SIGNAL_RESTART SIGUSR1
@@ -45,3 +46,7 @@ void daemon_reload_end(Config *current, Config *fresh);
 _must_check_ int daemon_signals(void);
 /* The next signal's number from such a descriptor; 0 if there is none; negative errno. */
 int daemon_next_signal(int fd);
+
+/* Reports how accepting clients goes, as web_loop_on_accept() tells it: when it begins to fail,
+ * once a minute, and when it goes again. TROUBLE begins as zero. */
+void daemon_tell_accept(Episode *trouble, int error);

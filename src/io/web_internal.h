@@ -37,6 +37,9 @@ _must_check_ int web_listener_add(WebListener **list, WebLoop *loop, int fd, Web
                                   void *user);
 void web_listener_free(WebListener *list); /* all of them; accepts NULL */
 
+/* How accepting went: for the handler that web_loop_on_accept() has set. */
+void web_loop_tell_accept(WebLoop *loop, int error);
+
 /* Hands an accepted socket to libwebsockets, which closes it in any case. NULL on failure. */
 struct lws *web_loop_adopt(WebLoop *loop, int fd);
 

@@ -21,7 +21,7 @@
 #define KEEPALIVE_TIMEOUT_S 75
 /* A control frame (at most 125 bytes) must fit. */
 #define WEB_RECEIVE_BYTES 256
-/* libwebsockets' tables grow with the limit of open files; containers often set it to a million. */
+/* libwebsockets' tables grow with the limit of open files, which is often a million. */
 #define OPEN_FILES_MAX 65536
 
 typedef struct WakeHandler {
@@ -38,6 +38,9 @@ struct WebLoop {
         bool in_service;
         WakeHandler wake[WAKE_HANDLERS_MAX];
         size_t n_wake;
+        void (*on_accept)(void *user, int error);
+        void *on_accept_user;
+        bool cannot_accept;
         WebFd *rearm; /* those whose POLLOUT is to be asked for again */
 };
 
@@ -87,21 +90,15 @@ static void log_nothing(int level, const char *line) {
         (void) line;
 }
 
-/* The tables are sized by the soft limit, which is lowered for the moment if it is huge. */
-static struct lws_context *create_context(const struct lws_context_creation_info *info) {
-        struct rlimit limit, lower;
-        struct lws_context *context;
-        bool lowered = false;
+/* Every client takes a descriptor, and the usual soft limit of 1024 is for programs that use
+ * select(2). libwebsockets' tables get their size from it. */
+static void set_open_files(void) {
+        struct rlimit limit;
 
-        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > OPEN_FILES_MAX) {
-                lower = limit;
-                lower.rlim_cur = OPEN_FILES_MAX;
-                lowered = setrlimit(RLIMIT_NOFILE, &lower) == 0;
-        }
-        context = lws_create_context(info);
-        if (lowered)
-                setrlimit(RLIMIT_NOFILE, &limit);
-        return context;
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        limit.rlim_cur = MIN_OF(limit.rlim_max, (rlim_t) OPEN_FILES_MAX);
+        (void) setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int create_vhost(WebLoop *loop) {
@@ -137,7 +134,8 @@ int web_loop_new(WebLoop **ret) {
         info.pt_serv_buf_size = READ_BUFFER_BYTES;
         info.timeout_secs = REQUEST_TIMEOUT_S;
         info.user = loop;
-        loop->context = create_context(&info);
+        set_open_files();
+        loop->context = lws_create_context(&info);
         if (!loop->context)
                 return -ENOMEM;
         r = create_vhost(loop);
@@ -157,6 +155,17 @@ void web_loop_free(WebLoop *loop) {
 
 struct lws *web_loop_adopt(WebLoop *loop, int fd) {
         return lws_adopt_socket_vhost(loop->vhost, fd);
+}
+
+void web_loop_on_accept(WebLoop *loop, void (*handler)(void *user, int error), void *user) {
+        loop->on_accept = handler;
+        loop->on_accept_user = user;
+}
+
+void web_loop_tell_accept(WebLoop *loop, int error) {
+        if (loop->on_accept && (error < 0 || loop->cannot_accept))
+                loop->on_accept(loop->on_accept_user, error);
+        loop->cannot_accept = error < 0;
 }
 
 /* ---- the servers' connections -------------------------------------------------------------- */

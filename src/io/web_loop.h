@@ -15,6 +15,7 @@ typedef struct WebLoop WebLoop;
 typedef struct WebFd WebFd;
 typedef struct WebTimer WebTimer;
 
+/* Sets the process's limit of open files to the highest allowed one, within reason. */
 _must_check_ int web_loop_new(WebLoop **ret);
 void web_loop_free(WebLoop *loop); /* accepts NULL */
 DEFINE_CLEANUP(WebLoop *, web_loop_free)
@@ -28,6 +29,11 @@ void web_loop_stop(WebLoop *loop); /* any thread */
 void web_loop_wake(WebLoop *loop);
 /* -ENOSPC after the eighth handler. Handlers stay until the loop is freed. */
 _must_check_ int web_loop_on_wake(WebLoop *loop, void (*handler)(void *user), void *user);
+
+/* HANDLER is told why no connection can be accepted (a negative errno, -EMFILE most often) each
+ * time that it was tried, several times a second while somebody waits, and with 0 when all who
+ * waited have been. */
+void web_loop_on_accept(WebLoop *loop, void (*handler)(void *user, int error), void *user);
 
 /* Watches a descriptor for input, which stays the caller's (a duplicate is watched: close yours
  * whenever you like, but free the WebFd first if the peer is to notice).

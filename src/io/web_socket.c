@@ -87,12 +87,15 @@ static void listener_readable(void *user, short events) {
                         listener_adopt(l, fd, &address);
                         continue;
                 }
-                if (errno == EAGAIN)
+                if (errno == EAGAIN) {
+                        web_loop_tell_accept(l->loop, 0);
                         return;
+                }
                 /* The connection's own trouble (accept(2)), not ours. */
                 if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO ||
                     errno == ENETDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH)
                         continue;
+                web_loop_tell_accept(l->loop, -errno);
                 listener_pause(l);
                 return;
         }

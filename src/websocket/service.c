@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/episode.h"
 #include "io/daemon.h"
 #include "io/events.h"
 #include "io/journal.h"
@@ -52,6 +53,7 @@ struct Service {
         int64_t memory_ms; /* when it was looked after */
         int64_t stop_ms;   /* when stopping began; 0: not yet */
         bool threads_hang;
+        Episode cannot_accept;
 };
 
 /* ---- what the service manager is told -------------------------------------------------------- */
@@ -218,6 +220,12 @@ static void on_timer(void *user) {
         web_timer_set(s->timer, TURN_MS);
 }
 
+static void on_accept(void *user, int error) {
+        Service *s = user;
+
+        daemon_tell_accept(&s->cannot_accept, error);
+}
+
 /* ---- building -------------------------------------------------------------------------------- */
 
 static int open_server(Service *s) {
@@ -253,6 +261,8 @@ static int open_loop(Service *s) {
                 r = handover_new(&s->handover, wake_loop, s->loop);
         if (r < 0)
                 log_error("Cannot start: %s", strerror(-r));
+        else
+                web_loop_on_accept(s->loop, on_accept, s);
         return r;
 }
 

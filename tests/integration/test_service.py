@@ -3,11 +3,12 @@ exit status, and that nothing secret shows."""
 
 import os
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 
 import pytest
 
-from api_client import add_coin, add_price, ask
+from api_client import add_coin, add_price, ask, read_answer, send
 from stack_clients import WebSocketClient, wait_until
 
 # Hands the inherited descriptors over as systemd does: from number 3 on, to this process only.
@@ -204,3 +205,45 @@ def test_reload_does_no_harm(daemon, name):
     one.wait_ready()
     one.reload()
     one.terminate()
+
+
+# ---- open files ------------------------------------------------------------------------------
+
+FILES = 128
+
+
+def start_with_files(daemon, name, hard_limit):
+    one = daemon(name, FRONTEND_PORT=0, wrapper=("prlimit", f"--nofile={FILES}:{hard_limit}"))
+    one.wait_ready()
+    return one
+
+
+@pytest.mark.parametrize("name", ["api", "websocket"])
+def test_more_clients_than_the_soft_limit_of_open_files(site, daemon, name):
+    start_with_files(daemon, name, 4 * FILES)
+    with ExitStack() as stack:
+        for _ in range(2 * FILES):
+            if name == "api":
+                client = stack.enter_context(closing(HTTPConnection("127.0.0.1", site.api_port,
+                                                                    timeout=10)))
+                send(client, "/api/v1/health")
+                assert read_answer(client).status == 200
+            else:
+                stack.enter_context(closing(site.websocket()))
+
+
+@pytest.mark.parametrize("name", ["api", "websocket"])
+def test_more_clients_than_the_hard_limit_of_open_files(site, daemon, name):
+    """It is told once, and when others have left, who comes is served."""
+    one = start_with_files(daemon, name, FILES)
+    port = site.api_port if name == "api" else site.websocket_port
+    with ExitStack() as stack:
+        for _ in range(FILES):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        one.wait_log(rf"warning: Clients cannot be accepted \(Too many open files; {FILES} ")
+    one.wait_log("Clients can be accepted again")
+    if name == "api":
+        assert ask(port, "/api/v1/health").status == 200
+    else:
+        site.websocket().close()
+    assert one.log.count("cannot be accepted") == 1

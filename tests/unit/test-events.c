@@ -16,7 +16,7 @@ static const char *const ids[] = {
         EVENT_POISON_MESSAGE,     EVENT_CONFIGURATION_REJECTED, EVENT_CLIENTS_REFUSED,
         EVENT_CANNOT_LISTEN,      EVENT_CLOCK_BEHIND,           EVENT_SETUP_REFUSED,
         EVENT_DATABASE_WENT_BACK, EVENT_MESSAGES_EXPIRED,       EVENT_GAP_DETECTED,
-        EVENT_GAP_REPAIRED,
+        EVENT_GAP_REPAIRED,       EVENT_CANNOT_ACCEPT,
 };
 
 static void read_file(const char *name, Buffer *ret) {
