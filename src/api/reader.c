@@ -19,13 +19,19 @@ enum { COL_ID, COL_SYMBOL, COL_NAME, COL_RANK, COL_CURRENCY, COL_TIME, COL_PRICE
 static const char *const number_names[] = { "marketCap", "volume24h", "high24h",
                                             "low24h",    "change24h", "changePercent24h" };
 
+/* A coin that is no longer asked for, or no longer traded, keeps the rank that it had last, which
+ * is another one's now. After an outage of the source all are equally old. */
 static const PgStatement cryptos_statement = {
         "cryptos",
-        "SELECT c.id, c.symbol, c.name, c.market_cap_rank, q.code,"
+        "WITH renewals AS ("
+        " SELECT coin_no, max(ts) > max(max(ts)) OVER () - interval '1 day' AS recent"
+        " FROM latest_prices GROUP BY coin_no"
+        ") SELECT c.id, c.symbol, c.name, CASE WHEN r.recent THEN c.market_cap_rank END, q.code,"
         " (extract(epoch FROM l.ts) * 1000)::bigint, l.price, l.market_cap, l.volume_24h,"
         " l.high_24h, l.low_24h, l.change_24h, l.change_percent_24h"
-        " FROM coins c JOIN latest_prices l USING (coin_no) JOIN currencies q USING (currency_no)"
-        " ORDER BY c.market_cap_rank NULLS LAST, c.id, l.currency_no",
+        " FROM coins c JOIN renewals r USING (coin_no) JOIN latest_prices l USING (coin_no)"
+        "  JOIN currencies q USING (currency_no)"
+        " ORDER BY r.recent DESC, c.market_cap_rank NULLS LAST, c.id, l.currency_no",
 };
 
 static int append_text_or_null(Buffer *b, const char *prefix, const char *text) {

@@ -7,7 +7,8 @@
 
 /* All: 0 with the body appended; a negative errno as pg_query() gives it, with a text in ERROR. */
 
-/* {"trackedCoins":[...],"count":N}, by market capitalisation. */
+/* {"trackedCoins":[...],"count":N}, by market capitalisation; last and without a
+ * rank those that have not been renewed for a day when the newest price came. */
 _must_check_ int reader_cryptos(PgConn *pg, Buffer *body, char *error, size_t error_size);
 
 /* {"coinId":..,"currency":..,"priceHistory":[..],"count":N}, oldest first. -ENOENT: no such coin

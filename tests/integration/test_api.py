@@ -38,7 +38,7 @@ def rows_fixture(site):
     for i in range(150):
         add_price(site.db, "bitcoin", f"{43000 + i}.50",
                   f"2026-11-20T{i // 60:02}:{i % 60:02}:07.{i:03}Z")
-    add_price(site.db, "bitcoin", "43210.12", "2026-11-21T10:00:00Z", **DETAILS)
+    add_price(site.db, "bitcoin", "43210.12", "2026-11-20T10:00:00Z", **DETAILS)
     site.db.rows("update latest_prices set market_cap = 845678901234.50, volume_24h = 0,"
                  " high_24h = 43999.990, low_24h = 42000, change_24h = -12.3400,"
                  " change_percent_24h = -0.00001")
@@ -48,6 +48,10 @@ def rows_fixture(site):
     add_coin(site.db, "ethereum", "eth", "Ethereum", 2)
     add_price(site.db, "ethereum", "2500", "2026-11-20T00:00:00.120Z")
     add_coin(site.db, "unpriced", "upr", "Unpriced", 3)
+    add_coin(site.db, "delisted", "old", "Delisted", 1)
+    add_price(site.db, "delisted", "4", "2026-11-19T10:00:00Z")
+    add_coin(site.db, "unknown-and-delisted")
+    add_price(site.db, "unknown-and-delisted", "4", "2026-11-19T10:00:00Z")
     for coin_id, (written, _) in EXACT.items():
         add_coin(site.db, coin_id, rank=1000)
         add_price(site.db, coin_id, written, "2026-11-20T00:00:00Z", market_cap=written)
@@ -103,11 +107,11 @@ def test_cryptos(get):
     body = answer.json
     assert list(body) == ["trackedCoins", "count"]
     coins = body["trackedCoins"]
-    assert body["count"] == str(len(coins)) == str(3 + len(EXACT) + len(ODD_IDS))
+    assert body["count"] == str(len(coins)) == str(5 + len(EXACT) + len(ODD_IDS))
     assert coins[0] == {
         "id": "bitcoin", "symbol": "btc", "name": 'Bit"coin\\ \u20bf\n', "marketCapRank": "1",
         "prices": [
-            {"currency": "usd", "price": "43210.12", "timestamp": "2026-11-21T10:00:00.000Z",
+            {"currency": "usd", "price": "43210.12", "timestamp": "2026-11-20T10:00:00.000Z",
              **JSON_DETAILS},
             {"currency": "eur", "price": "39000", "timestamp": "2026-10-01T00:00:00.001Z"}]}
     by_id = {coin["id"]: coin for coin in coins}
@@ -123,6 +127,14 @@ def test_cryptos_are_ordered_by_rank_and_the_unranked_come_last(get):
     numbers = [int(rank) for rank in ranks if rank is not None]
     assert numbers == sorted(numbers)
     assert ranks[len(numbers):] == [None] * (len(ranks) - len(numbers))
+
+
+def test_cryptos_that_are_no_longer_renewed_come_last_and_have_no_rank(get):
+    coins = get("/api/v1/cryptos").json["trackedCoins"]
+    assert [(coin["id"], coin["marketCapRank"]) for coin in coins[-2:]] == [
+        ("delisted", None), ("unknown-and-delisted", None)]
+    assert coins[-2]["prices"][0]["price"] == "4"
+    assert get("/api/v1/cryptos/delisted/history").json["count"] == "1"
 
 
 def test_every_digit_of_a_number_comes_out(get):
@@ -148,7 +160,7 @@ def test_history_is_oldest_first_cached_or_not(get):
         [f"{43000 + i}.50" for i in range(51, 150)] + ["43210.12"]
     assert history[0] == {"price": "43051.50", "currency": "usd",
                           "timestamp": "2026-11-20T00:51:07.051Z"}
-    assert history[-1]["timestamp"] == "2026-11-21T10:00:00.000Z"
+    assert history[-1]["timestamp"] == "2026-11-20T10:00:00.000Z"
     assert [p["timestamp"] for p in history] == sorted(p["timestamp"] for p in history)
 
 
@@ -330,7 +342,7 @@ def test_new_prices_are_seen_when_the_ttl_is_over(site, daemon):
     daemon("api", CACHE_TTL_MS=1, FRONTEND_PORT=0).wait_status("cache up")
     path = "/api/v1/cryptos/ethereum/history?limit=1"
     assert ask(site.api_port, path).json["priceHistory"][0]["price"] == "2500"
-    add_price(site.db, "ethereum", "2501", "2026-11-22T00:00:00.000Z")
+    add_price(site.db, "ethereum", "2501", "2026-11-20T12:00:00.000Z")
     answer = ask(site.api_port, path)
     assert answer.json["priceHistory"][0]["price"] == "2501"
     assert answer.cache == "MISS"
