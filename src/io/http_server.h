@@ -3,7 +3,8 @@
  * The handler is called when a request is complete. What is too large or malformed is answered
  * here: 400, 411 (a chunked body), 413 (also any body of a GET or HEAD, unless
  * http_server_allow_bodies() was called; other methods' bodies are then passed over), 431;
- * what libwebsockets refuses itself (an unknown method, a bad escape) gets its 403 or is dropped.
+ * what libwebsockets refuses itself (an unknown method, a target without a leading slash, a bad
+ * escape) gets its 403 or is dropped; no callback comes before that.
  * Requests of one connection are handled one after the other, pipelined or not. A request other
  * than GET or HEAD can only be answered at once, unless bodies are allowed and it has a
  * Content-Length: later its connection is gone.

@@ -119,6 +119,10 @@ static void test_refusals(void **state) {
         expect(*state, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HOST, " 411 ");
         expect(*state, "POST / HTTP/1.1\r\nContent-Length: 99999999\r\n" HOST, " 413 ");
         expect(*state, "GET nonsense HTTP/1.1\r\n" HOST, " 403 ");
+        expect(*state, "GET http://host/echo HTTP/1.1\r\n" HOST, " 403 ");
+        expect(*state, "OPTIONS * HTTP/1.1\r\n" HOST, " 403 ");
+        expect(*state, "TRACE /echo HTTP/1.1\r\n" HOST, " 403 ");
+        expect(*state, "GET /%zz HTTP/1.1\r\n" HOST, " 403 ");
 }
 
 static void test_large_headers(void **state) {
