@@ -20,7 +20,7 @@ int schedule_init(Schedule *s, size_t n_calls, int64_t interval_ms, int64_t now_
                 return -ENOMEM;
         for (size_t i = 0; i < n_calls; i++)
                 s->calls[i] = (ScheduledCall){
-                        .due_ms = now_ms,
+                        .since_ms = now_ms,
                         .backoff = { .min_ms = RETRY_MIN_MS, .max_ms = RETRY_MAX_MS },
                 };
         return 0;
@@ -31,12 +31,17 @@ void schedule_done(Schedule *s) {
         s->calls = NULL;
 }
 
+static int64_t due_ms(const Schedule *s, size_t call) {
+        const ScheduledCall *c = &s->calls[call];
+        return c->since_ms + (c->wait_ms < 0 ? s->interval_ms : c->wait_ms);
+}
+
 size_t schedule_next(const Schedule *s, int64_t *ret_due_ms) {
         size_t next = 0;
         for (size_t i = 1; i < s->n_calls; i++)
-                if (s->calls[i].due_ms < s->calls[next].due_ms)
+                if (due_ms(s, i) < due_ms(s, next))
                         next = i;
-        *ret_due_ms = MAX_OF(s->calls[next].due_ms, s->paused_until_ms);
+        *ret_due_ms = MAX_OF(due_ms(s, next), s->paused_until_ms);
         return next;
 }
 
@@ -44,9 +49,9 @@ void schedule_succeeded(Schedule *s, size_t call, int64_t now_ms) {
         ScheduledCall *c = &s->calls[call];
 
         /* The beat is kept, but rounds that were missed are not made up for. */
-        c->due_ms += s->interval_ms;
-        if (c->due_ms < now_ms + s->interval_ms / 2)
-                c->due_ms = now_ms + s->interval_ms;
+        int64_t due = due_ms(s, call);
+        c->since_ms = due < now_ms - s->interval_ms / 2 ? now_ms : due;
+        c->wait_ms = -1;
         backoff_reset(&c->backoff);
         backoff_reset(&s->pause_backoff);
 }
@@ -58,7 +63,8 @@ int64_t schedule_failed(Schedule *s, size_t call, int64_t now_ms, uint32_t rando
         c->backoff.max_ms =
                         (uint32_t) MAX_OF(RETRY_MAX_MS, MIN_OF(s->interval_ms, RETRY_AFTER_MAX_MS));
         int64_t delay = backoff_next_ms(&c->backoff, random);
-        c->due_ms = now_ms + delay;
+        c->since_ms = now_ms;
+        c->wait_ms = delay;
         return delay;
 }
 

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "fetcher/schedule.h"
+#include "io/budget.h"
 
 #define HOUR INT64_C(3600000)
 
@@ -19,7 +20,11 @@ static void test_beat(void **state) {
         assert_int_equal(schedule_next(&s, &due), 0);
         assert_int_equal(due, 61000);
         schedule_succeeded(&s, 0, 61500);
-        assert_int_equal(s.calls[0].due_ms, 121000);
+        assert_int_equal(schedule_next(&s, &due), 1);
+        assert_int_equal(due, 61000);
+        schedule_succeeded(&s, 1, 61600);
+        schedule_next(&s, &due);
+        assert_int_equal(due, 121000);
         schedule_done(&s);
 }
 
@@ -47,11 +52,15 @@ static void test_failures(void **state) {
         int64_t due;
 
         (void) state;
-        assert_int_equal(schedule_init(&s, 2, 5000, 0), 0);
+        assert_int_equal(schedule_init(&s, 1, 5000, 0), 0);
         for (size_t i = 0; i < ELEMENTS(delays); i++) {
                 assert_int_equal(schedule_failed(&s, 0, 100, 0), delays[i]);
-                assert_int_equal(s.calls[0].due_ms, 100 + delays[i]);
+                schedule_next(&s, &due);
+                assert_int_equal(due, 100 + delays[i]);
         }
+        schedule_done(&s);
+        assert_int_equal(schedule_init(&s, 2, 5000, 0), 0);
+        assert_int_equal(schedule_failed(&s, 0, 100, 0), 1000);
         assert_int_equal(schedule_next(&s, &due), 1);
         assert_int_equal(due, 0);
         schedule_succeeded(&s, 0, 100000);
@@ -110,11 +119,72 @@ static void test_pause(void **state) {
         schedule_done(&s);
 }
 
+/* What the interval is when the time comes counts, not what it was when the call was made. */
+static void test_interval_changes(void **state) {
+        Schedule s;
+        int64_t due;
+
+        (void) state;
+        assert_int_equal(schedule_init(&s, 1, 40 * 24 * HOUR, 0), 0);
+        schedule_next(&s, &due);
+        assert_int_equal(due, 0);
+        schedule_succeeded(&s, 0, 0);
+        schedule_next(&s, &due);
+        assert_int_equal(due, 40 * 24 * HOUR);
+        s.interval_ms = HOUR;
+        schedule_next(&s, &due);
+        assert_int_equal(due, HOUR);
+        s.interval_ms = 2 * HOUR;
+        schedule_next(&s, &due);
+        assert_int_equal(due, 2 * HOUR);
+        schedule_done(&s);
+}
+
+/* Fewer calls are left than a round needs: no call waits beyond the month's end, none of the calls
+ * that are left is kept back, and the new month's budget counts at once. */
+static void test_last_calls_of_a_month(void **state) {
+        enum { N_CALLS = 20, BEGIN_DAY = 10, END_DAY = 40 };
+        static const int64_t november = INT64_C(1793491200000), minute = 60000, day = 24 * HOUR;
+        int64_t last[N_CALLS] = { 0 }, worst = 0, due, used_in_november = 0;
+        Schedule s;
+        Budget b;
+
+        (void) state;
+        assert_int_equal(budget_open(&b, 10000, NULL, november + BEGIN_DAY * day), 0);
+        b.used = 9990;
+        assert_int_equal(schedule_init(&s, N_CALLS, minute, 0), 0);
+        for (int64_t now = 0; now < (END_DAY - BEGIN_DAY) * day;) {
+                int64_t time = november + BEGIN_DAY * day + now;
+                s.interval_ms = MAX_OF(minute, budget_spacing_ms(&b, time) * N_CALLS);
+                size_t call = schedule_next(&s, &due);
+                if (due > now || budget_is_exhausted(&b, time)) {
+                        now += minute;
+                        continue;
+                }
+                budget_spend(&b, time);
+                schedule_succeeded(&s, call, now);
+                worst = MAX_OF(worst, now - last[call]);
+                last[call] = now;
+                if (time < november + 30 * day)
+                        used_in_november = b.used;
+        }
+        assert_int_equal(used_in_november, 10000);
+        assert_in_range(worst, 19 * day, 20 * day + HOUR);
+        for (size_t i = 0; i < N_CALLS; i++)
+                assert_in_range(last[i], (END_DAY - BEGIN_DAY) * day - 2 * HOUR, INT64_MAX);
+        schedule_done(&s);
+        budget_done(&b);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_beat),     cmocka_unit_test(test_late),
-                cmocka_unit_test(test_failures), cmocka_unit_test(test_failures_in_budget),
+                cmocka_unit_test(test_beat),
+                cmocka_unit_test(test_late),
+                cmocka_unit_test(test_failures),
+                cmocka_unit_test(test_failures_in_budget),
                 cmocka_unit_test(test_pause),
+                cmocka_unit_test(test_interval_changes),
+                cmocka_unit_test(test_last_calls_of_a_month),
         };
         return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
 }
