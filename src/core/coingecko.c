@@ -219,6 +219,40 @@ static const char *error_message(const json_t *root) {
         return text;
 }
 
+/* 0 if it has none. */
+static int64_t error_code(const json_t *root) {
+        int64_t code = 0;
+
+        if (json_exact_int(json_object_get(root, "status"), "error_code", &code) < 0 &&
+            json_exact_int(json_object_get(json_object_get(root, "error"), "status"), "error_code",
+                           &code) < 0)
+                (void) !json_exact_int(root, "error_code", &code);
+        return code;
+}
+
+Refusal coingecko_refusal(int http_status, const char *body, size_t length) {
+        json_error_t error;
+        json_t *root = NULL;
+        int64_t code = 0;
+
+        if (json_exact_parse(body, length, &root, &error) == 0)
+                code = error_code(root);
+        json_decref(root);
+        switch (code) {
+        case 401:
+        case 10002: /* no such key */
+        case 10010: /* a key for the other host */
+        case 10011:
+                return REFUSAL_KEY;
+        default:
+                break;
+        }
+        if (http_status == 400 || http_status == 404 || http_status == 422)
+                return REFUSAL_CALL;
+        /* With a code they say something else: "temporarily unavailable", a plan's limits. */
+        return (http_status == 401 || http_status == 403) && code == 0 ? REFUSAL_KEY : REFUSAL_NONE;
+}
+
 /* The place behind the next END_MARK, or END. */
 static const char *skip_past(const char *p, const char *end, const char *end_mark) {
         const char *found = memmem(p, (size_t) (end - p), end_mark, strlen(end_mark));

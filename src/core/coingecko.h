@@ -55,6 +55,16 @@ void market_chart_done(MarketChart *chart);
  * -ENOMEM. ret is only touched on success. */
 _must_check_ int coingecko_parse_market_chart(const char *body, size_t length, MarketChart *ret);
 
+typedef enum Refusal {
+        REFUSAL_NONE, /* its own trouble, or a limit (429): the same call may be answered later */
+        REFUSAL_CALL, /* it does not have what this call asks for; others may be answered */
+        REFUSAL_KEY,  /* the key is wrong or missing, or we are shut out: so would be any call */
+} Refusal;
+
+/* What an answer with this HTTP status and error body refuses
+ * (https://docs.coingecko.com/docs/common-errors-rate-limit). */
+Refusal coingecko_refusal(int http_status, const char *body, size_t length);
+
 /* Finds the message in an error body, whichever of CoinGecko's shapes it has (see the function),
  * or quotes the beginning of a plain text. Always NUL-terminates BUFFER, control characters and
  * HTML left out; returns it. */

@@ -16,6 +16,8 @@ enum {
         TROUBLE_NO_ANSWER = 1 << 0,
         TROUBLE_BAD_COINS = 1 << 1,
         TROUBLE_MISSING_COINS = 1 << 2,
+        TROUBLE_CALL_REFUSED = 1 << 3,
+        TROUBLE_KEY_REFUSED = 1 << 4,
 };
 
 typedef struct MarketsCall {

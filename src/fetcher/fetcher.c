@@ -271,6 +271,7 @@ static const char *trouble(const Fetcher *f) {
         } rows[] = {
                 { &f->key_refused, "CoinGecko refuses the key; " },
                 { &f->source_down, "CoinGecko gives no usable answer; " },
+                { &f->call_refused, "CoinGecko refuses a call; " },
                 { &f->buffer_full, "Memory is full, polling pauses; " },
                 { &f->broker_down, "Kafka cannot be used; " },
                 { &f->rate_limited, "CoinGecko limits the rate of calls; " },

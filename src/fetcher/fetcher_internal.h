@@ -34,8 +34,9 @@ struct Fetcher {
         int fatal; /* negative errno: the producer can do nothing more */
 
         /* Spells of trouble, each told once when it begins and once when it ends. */
-        Episode source_down, source_stale, clock_behind, rate_limited, key_refused, bad_coins,
-                        missing_coins, broker_down, buffer_full, budget_used, state_unwritable;
+        Episode source_down, source_stale, clock_behind, rate_limited, key_refused, call_refused,
+                        bad_coins, missing_coins, broker_down, buffer_full, budget_used,
+                        state_unwritable;
 
         bool budget_low;        /* and that was told */
         int64_t answered_at_ms; /* monotonic; 0: not yet */

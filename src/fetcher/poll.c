@@ -74,11 +74,31 @@ static void pause_for_limit(Fetcher *f, const HttpAnswer *answer, const char *re
                             reason, delay, answer->retry_after_ms > 0 ? " as it asks" : "");
 }
 
-/* 401, 403 and key troubles told as 400: asking again at once would not help. */
-static void pause_for_refusal(Fetcher *f, const HttpAnswer *answer, const char *reason) {
+/* What this call asks for CoinGecko does not have, say a currency: no matter of the others. */
+static void put_off_call(Fetcher *f, size_t i, const HttpAnswer *answer, const char *reason) {
+        MarketsCall *call = &f->plan.calls[i];
+        int64_t now = clock_monotonic_ms();
+        int64_t delay = schedule_failed(&f->schedule, i, now, random_bits());
+
+        note_trouble(f, call, TROUBLE_CALL_REFUSED, true);
+        if (episode_fail(&f->call_refused, now))
+                journal_log(LOG_WARNING,
+                            LOG_FIELDS(LOG_EVENT(CALL_REFUSED),
+                                       LOG_TEXT("CURRENCY", call->currency),
+                                       LOG_NUMBER("HTTP_STATUS", answer->status),
+                                       LOG_TEXT("URL", call->target)),
+                            "CoinGecko gives no prices in %s (%s), trying this call alone again "
+                            "in %" PRId64 " ms.",
+                            call->currency, reason, delay);
+}
+
+/* Asking again at once would not help, whichever call it is; then it is another one's turn. */
+static void pause_for_key(Fetcher *f, size_t call, const HttpAnswer *answer, const char *reason) {
         int64_t now = clock_monotonic_ms();
         int64_t delay = schedule_pause(&f->schedule, now, -1, random_bits());
 
+        schedule_failed(&f->schedule, call, now, random_bits());
+        note_trouble(f, &f->plan.calls[call], TROUBLE_KEY_REFUSED, true);
         if (episode_fail(&f->key_refused, now))
                 journal_log(LOG_ERR,
                             LOG_FIELDS(LOG_EVENT(KEY_REFUSED),
@@ -89,15 +109,18 @@ static void pause_for_refusal(Fetcher *f, const HttpAnswer *answer, const char *
 }
 
 static void handle_refusal(Fetcher *f, size_t call, const HttpAnswer *answer) {
+        const char *body = answer->body.data ? answer->body.data : "";
+        Refusal refusal = coingecko_refusal(answer->status, body, answer->body.length);
         char text[200], reason[256];
 
-        coingecko_error_text(answer->body.data ? answer->body.data : "", answer->body.length, text,
-                             sizeof(text));
+        coingecko_error_text(body, answer->body.length, text, sizeof(text));
         snprintf(reason, sizeof(reason), "HTTP %d: %s", answer->status, text);
         if (answer->status == 429)
                 pause_for_limit(f, answer, reason);
-        else if (answer->status == 400 || answer->status == 401 || answer->status == 403)
-                pause_for_refusal(f, answer, reason);
+        else if (refusal == REFUSAL_KEY)
+                pause_for_key(f, call, answer, reason);
+        else if (refusal == REFUSAL_CALL)
+                put_off_call(f, call, answer, reason);
         else
                 retry_later(f, call, answer->status, reason);
 }
@@ -230,8 +253,11 @@ static void handle_answer(Fetcher *f, size_t i, const HttpAnswer *answer) {
         markets_page_done(&page);
         if (!note_trouble(f, call, TROUBLE_NO_ANSWER, false))
                 tell_end(&f->source_down, "CoinGecko answers again");
+        if (!note_trouble(f, call, TROUBLE_CALL_REFUSED, false))
+                tell_end(&f->call_refused, "CoinGecko refuses no call any more");
+        if (!note_trouble(f, call, TROUBLE_KEY_REFUSED, false))
+                tell_end(&f->key_refused, "CoinGecko accepts us again");
         tell_end(&f->rate_limited, "CoinGecko no longer limits us");
-        tell_end(&f->key_refused, "CoinGecko accepts us again");
 }
 
 static int ask(Fetcher *f, size_t call, HttpAnswer *ret, char *error, size_t error_size) {

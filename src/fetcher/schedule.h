@@ -1,7 +1,8 @@
 /* When each call is due. Pure: the caller brings the monotonic time and the randomness.
  *
  * Every call keeps a time of its own, so that one which fails is tried again soon without
- * asking the others more often; a pause (429, a refused key) holds all of them. */
+ * asking the others more often; a pause (429, a refused key) holds all of them. After a refused
+ * key it is another call's turn: it may be answered. */
 #pragma once
 
 #include <stddef.h>

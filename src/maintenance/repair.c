@@ -55,7 +55,7 @@ struct Repair {
         int64_t next_call_ms;
         Backoff backoff;   /* for 429 without Retry-After, and for failures */
         size_t n_failures; /* in a row */
-        size_t n_calls, n_points, n_filled, n_done;
+        size_t n_calls, n_points, n_filled, n_done, n_unknown;
 };
 
 /* ---- Kafka ----------------------------------------------------------------------------------- */
@@ -324,13 +324,23 @@ static int note_limit(Repair *p, const HttpAnswer *answer, const char *reason) {
         return -EAGAIN;
 }
 
-static int note_refusal(const HttpAnswer *answer, const char *reason) {
+static int note_key(const HttpAnswer *answer, const char *reason) {
         journal_log(LOG_ERR,
                     LOG_FIELDS(LOG_EVENT(KEY_REFUSED), LOG_NUMBER("HTTP_STATUS", answer->status)),
                     "CoinGecko refuses us (%s); check coingecko.api_key and coingecko.plan. The "
                     "gaps are left to the next run.",
                     reason);
         return -EACCES;
+}
+
+/* It does not know the coin or the currency (any more): an answer, too, and told once. */
+static void note_unknown(Repair *p, const GapSet *set, int status, const char *reason) {
+        journal_log(p->n_unknown++ == 0 ? LOG_INFO : LOG_DEBUG,
+                    LOG_FIELDS(LOG_TEXT("COIN_ID", set->coin_id),
+                               LOG_TEXT("CURRENCY", set->currency),
+                               LOG_NUMBER("HTTP_STATUS", status)),
+                    "CoinGecko gives no prices of %s in %s (%s).", set->coin_id, set->currency,
+                    reason);
 }
 
 static int publish_update(Repair *p, const PriceUpdate *update) {
@@ -369,12 +379,13 @@ static int handle_answer(Repair *p, const GapSet *set, const HttpAnswer *answer)
         snprintf(reason, sizeof(reason), "HTTP %d: %s", answer->status, text);
         if (answer->status == 429)
                 return note_limit(p, answer, reason);
-        if (answer->status == 400 || answer->status == 401 || answer->status == 403)
-                return note_refusal(answer, reason);
-        /* 404, 422: it does not know the coin or the currency any more, which is an answer. */
-        bool unknown = answer->status == 404 || answer->status == 422;
-        if (!unknown && (answer->status != 200 ||
-                         coingecko_parse_market_chart(body, answer->body.length, &chart) < 0))
+        Refusal refusal = coingecko_refusal(answer->status, body, answer->body.length);
+        if (refusal == REFUSAL_KEY)
+                return note_key(answer, reason);
+        if (refusal == REFUSAL_CALL)
+                note_unknown(p, set, answer->status, reason);
+        else if (answer->status != 200 ||
+                 coingecko_parse_market_chart(body, answer->body.length, &chart) < 0)
                 return note_failure(p, set, answer->status, reason);
         p->n_failures = 0;
         backoff_reset(&p->backoff);

@@ -4,9 +4,12 @@ an answer is kept."""
 import json
 import os
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -15,9 +18,9 @@ from stack import free_ports
 from stack_clients import wait_until
 
 FIXTURES = os.environ.get("CRYPTO_PULSE_FIXTURES")
-RETRIED = ("500", "502", "503", "504", "text-error", "object", "html", "empty", "truncated", "cut",
-           "malformed", "reset")
-PAUSED = ("429", "429-plain", "429-html", "status-error", "nested-error", "code-error")
+RETRIED = ("500", "502", "503", "504", "object", "html", "empty", "truncated", "cut",
+           "malformed", "reset", "status-error", "nested-error")
+PAUSED = ("429", "429-plain", "429-html", "code-error")
 
 
 @pytest.fixture(name="start")
@@ -147,6 +150,57 @@ def test_one_bad_call_does_not_hold_up_the_others(sim, start, tail):
     market.no_faults()
     fetcher.wait_log("CoinGecko answers again")
     assert len(complaints(fetcher)) <= 6
+
+
+class PickyMarket(BaseHTTPRequestHandler):
+    """Refuses all prices but those in usd and eur: server.refusal, (status, body)."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        currency = parse_qs(urlsplit(self.path).query)["vs_currency"][0]
+        self.server.asked.append(currency)
+        status, body = 200, json.dumps([{
+            "id": "bitcoin", "symbol": "btc", "name": "Bitcoin", "current_price": 1,
+            "last_updated": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}])
+        if currency not in ("usd", "eur"):
+            status, body = self.server.refusal
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(name="picky")
+def picky_fixture():
+    with ThreadingHTTPServer(("127.0.0.1", 0), PickyMarket) as server:
+        server.asked = []
+        server.base_url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("refusal, line", [
+    ((400, '{"error":"invalid vs_currency"}'), "warning: CoinGecko gives no prices in foo "
+     r"\(HTTP 400: invalid vs_currency\), trying this call alone again in \d+ ms"),
+    ((403, "Forbidden"), "error: CoinGecko refuses us .HTTP 403: Forbidden.; check coingecko.api"),
+], ids=["400", "403"])
+def test_a_refused_call_does_not_starve_the_others(start, picky, refusal, line):
+    """foo is asked before eur, again and again."""
+    picky.refusal = refusal
+    fetcher = start(COINGECKO_BASE_URL=picky.base_url, DEFAULT_CURRENCY="usd,foo,eur",
+                    TRACKED_COIN_IDS="bitcoin", FETCH_INTERVAL_MS=500)
+    wait_until(lambda: picky.asked.count("foo") > 1 and picky.asked.count("eur") > 1,
+               timeout=60, what="eur and foo, each twice")
+    assert picky.asked[:3] == ["usd", "foo", "eur"]
+    fetcher.wait_log(line)
+    fetcher.terminate()
+    assert len(complaints(fetcher)) == 1
 
 
 def test_trouble_of_some_coins_is_told_once(sim, start, tail):

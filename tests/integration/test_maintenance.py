@@ -257,6 +257,22 @@ def test_key_refused(past, market, maintain):
     assert len(chart_calls(market)) == 1
 
 
+def test_refused_pair_does_not_end_the_run(past, market, persister, maintain):
+    """It has had its answer; nor does the next run begin with it for ever."""
+    past.add("bitcoin", (3 * HOUR, 2 * HOUR), (HOUR, 0))
+    past.add("ethereum", (3 * HOUR, 2 * HOUR), (HOUR, 0))
+    market.fault("answer", path="/coins/bitcoin", status=400,
+                 body='{"error":"invalid vs_currency"}')
+    one = maintain()
+    assert events(one, "no prices of bitcoin in usd (HTTP 400: invalid vs_currency)")
+    assert events(one, "fill 1 of 2 gaps; 2 calls") and "api_key" not in one.log
+    wait_until(lambda: len(past.filled("ethereum")) >= 11)
+    maintain()
+    maintain()
+    assert events(maintain(), "has no gap to fill")
+    assert persister.running
+
+
 # ---- the budget ------------------------------------------------------------------------------
 
 def test_budget(past, market, persister, maintain, tmp_path):

@@ -290,6 +290,43 @@ static void test_error_text(void **state) {
         }
 }
 
+static void test_refusal(void **state) {
+        static const struct {
+                int status;
+                const char *body;
+                Refusal refusal;
+        } rows[] = {
+                { 401, "{\"status\":{\"error_code\":10002,\"error_message\":\"Missing\"}}",
+                  REFUSAL_KEY },
+                { 400, "{\"error_code\":10010,\"status\":{\"error_message\":\"Pro\"}}",
+                  REFUSAL_KEY },
+                { 400, "{\"error_code\":10011,\"status\":{\"error_message\":\"Demo\"}}",
+                  REFUSAL_KEY },
+                { 401, "{\"status\":{\"error_code\":401,\"error_message\":\"No\"}}", REFUSAL_KEY },
+                { 401, "", REFUSAL_KEY },
+                { 403, "<html><title>Access denied</title></html>", REFUSAL_KEY },
+                { 400, "{\"error\":\"invalid vs_currency\"}", REFUSAL_CALL },
+                { 400, "", REFUSAL_CALL },
+                { 404, "{\"error\":\"coin not found\"}", REFUSAL_CALL },
+                { 422, "{\"error\":\"Missing parameter ids\"}", REFUSAL_CALL },
+                { 401, "{\"error\":{\"status\":{\"error_code\":10012}}}", REFUSAL_NONE },
+                { 403, "{\"status\":{\"error_code\":403,\"error_message\":\"Later\"}}",
+                  REFUSAL_NONE },
+                { 429, "{\"status\":{\"error_code\":429}}", REFUSAL_NONE },
+                { 500, "{\"status\":500,\"error\":\"Internal Server Error\"}", REFUSAL_NONE },
+                { 502, "<html>", REFUSAL_NONE },
+                { 200, "[1]", REFUSAL_NONE },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                Refusal refusal = coingecko_refusal(rows[i].status, rows[i].body,
+                                                    strlen(rows[i].body));
+                if (refusal != rows[i].refusal)
+                        fail_row(i, "%d %s gives %d", rows[i].status, rows[i].body, (int) refusal);
+        }
+}
+
 static void test_error_text_bound(void **state) {
         char small[8], one[1];
 
@@ -338,6 +375,7 @@ static void try_body(const char *name, const Buffer *b) {
                 r = coingecko_parse_markets(b->data, b->length * i / 20, &in_usd, &page);
                 assert_int_equal(r, -EBADMSG);
                 coingecko_error_text(b->data, b->length * i / 20, text, sizeof(text));
+                (void) coingecko_refusal(400, b->data, b->length * i / 20);
                 assert_true(strlen(text) > 0);
         }
 }
@@ -366,15 +404,11 @@ static void test_recorded(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_page),
-                cmocka_unit_test(test_skipped),
-                cmocka_unit_test(test_no_page),
-                cmocka_unit_test(test_taken),
-                cmocka_unit_test(test_chart),
-                cmocka_unit_test(test_empty_chart),
-                cmocka_unit_test(test_no_chart),
-                cmocka_unit_test(test_error_text),
-                cmocka_unit_test(test_error_text_bound),
+                cmocka_unit_test(test_page),     cmocka_unit_test(test_skipped),
+                cmocka_unit_test(test_no_page),  cmocka_unit_test(test_taken),
+                cmocka_unit_test(test_chart),    cmocka_unit_test(test_empty_chart),
+                cmocka_unit_test(test_no_chart), cmocka_unit_test(test_error_text),
+                cmocka_unit_test(test_refusal),  cmocka_unit_test(test_error_text_bound),
                 cmocka_unit_test(test_recorded), /* last: left out without a folder */
         };
         size_t n = ELEMENTS(tests);
