@@ -77,7 +77,8 @@ int history_lag(PgConn *conn, const Config *config, const KafkaRange *ranges, si
  * What came before its first price is no gap, so the price before the window counts, too. A spell
  * is a gap if it is also much longer than usual for the pair: some coins are renewed rarely, and a
  * call budget stretches the interval. The end that is still open is left out by some minutes, lest
- * a running fetcher be overtaken. */
+ * a running fetcher be overtaken. Pair by pair, and what is usual only where it matters: a day of
+ * thousands of pairs is not to be sorted as a whole. */
 static const char find_gaps_sql[] =
                 "WITH limits AS ("
                 " SELECT now() - $1 * interval '1 ms' AS begins, $2 * interval '1 ms' AS gap_min,"
@@ -88,36 +89,35 @@ static const char find_gaps_sql[] =
                 "  JOIN currencies k USING (currency_no), limits"
                 " WHERE l.ts > newest - interval '1 hour'"
                 "  OR (c.id = ANY($3::text[]) AND k.code = ANY($4::text[]))"
-                "), spells AS ("
-                " SELECT coin_no, currency_no, x.ts, lead(x.ts) OVER (PARTITION BY coin_no,"
-                "  currency_no ORDER BY x.ts) AS next_ts"
-                " FROM pairs, limits, LATERAL ("
-                "  (SELECT ts FROM prices p WHERE p.coin_no = pairs.coin_no"
-                "    AND p.currency_no = pairs.currency_no AND p.ts <= begins"
-                "    ORDER BY ts DESC LIMIT 1)"
-                "  UNION ALL"
-                "  SELECT ts FROM prices p WHERE p.coin_no = pairs.coin_no"
-                "   AND p.currency_no = pairs.currency_no AND p.ts > begins) AS x"
                 "), long AS ("
-                " SELECT spells.*, greatest(ts, begins) AS from_ts"
-                " FROM spells, limits"
-                " WHERE coalesce(next_ts, now()) - greatest(ts, begins) > gap_min"
+                " SELECT pairs.*, x.ts, next_ts, greatest(x.ts, begins) AS from_ts,"
+                "  coalesce(next_ts, now()) - greatest(x.ts, begins) AS spell"
+                " FROM pairs, limits, LATERAL ("
+                "  SELECT ts, lead(ts) OVER (ORDER BY ts) AS next_ts FROM ("
+                "   (SELECT ts FROM prices p WHERE p.coin_no = pairs.coin_no"
+                "     AND p.currency_no = pairs.currency_no AND p.ts <= begins"
+                "     ORDER BY ts DESC LIMIT 1)"
+                "   UNION ALL"
+                "   SELECT ts FROM prices p WHERE p.coin_no = pairs.coin_no"
+                "    AND p.currency_no = pairs.currency_no AND p.ts > begins) AS prices) AS x"
+                " WHERE coalesce(next_ts, now()) - greatest(x.ts, begins) > gap_min"
                 "), usual AS ("
-                " SELECT coin_no, currency_no,"
-                "  percentile_cont(0.5) WITHIN GROUP (ORDER BY next_ts - ts) AS spell"
-                " FROM spells WHERE (coin_no, currency_no) IN"
-                "  (SELECT coin_no, currency_no FROM long)"
-                " GROUP BY coin_no, currency_no HAVING count(next_ts) >= 12"
-                ") SELECT s.id, s.code, l.ts, (extract(epoch FROM from_ts) * 1000)::bigint,"
+                " SELECT coin_no, currency_no, x.spell"
+                " FROM (SELECT DISTINCT coin_no, currency_no FROM long) AS pairs, limits, LATERAL ("
+                "  SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY spell) AS spell FROM ("
+                "   SELECT lead(ts) OVER (ORDER BY ts) - ts AS spell FROM prices p"
+                "   WHERE p.coin_no = pairs.coin_no AND p.currency_no = pairs.currency_no"
+                "    AND p.ts > begins) AS spells"
+                "  HAVING count(spell) >= 12) AS x"
+                ") SELECT l.id, l.code, l.ts, (extract(epoch FROM from_ts) * 1000)::bigint,"
                 " (extract(epoch FROM coalesce(next_ts, now() - interval '5 min'))"
                 "  * 1000)::bigint, next_ts IS NULL"
-                " FROM long l JOIN pairs s USING (coin_no, currency_no)"
-                "  LEFT JOIN usual u USING (coin_no, currency_no)"
-                " WHERE (u.spell IS NULL OR coalesce(next_ts, now()) - from_ts > 3 * u.spell)"
+                " FROM long l LEFT JOIN usual u USING (coin_no, currency_no)"
+                " WHERE (u.spell IS NULL OR l.spell > 3 * u.spell)"
                 "  AND NOT EXISTS (SELECT FROM gap_repairs r WHERE r.coin_no = l.coin_no"
                 "   AND r.currency_no = l.currency_no AND r.after_ts = l.ts"
                 "   AND r.still_open = (next_ts IS NULL) AND r.tries >= $5)"
-                " ORDER BY s.rank NULLS LAST, s.id, s.code, l.ts";
+                " ORDER BY l.rank NULLS LAST, l.id, l.code, l.ts";
 
 static int add_row(const PgRows *rows, size_t row, GapList *list) {
         Gap gap = {
