@@ -250,16 +250,15 @@ static void tell_budget(Fetcher *f, bool exhausted) {
         f->budget_low = low;
 }
 
-/* The budget stretches the interval so that all calls of a round are paid for. */
 static void apply_budget(Fetcher *f) {
-        bool exhausted = budget_is_exhausted(&f->budget, clock_realtime_ms());
-        int64_t spacing = budget_spacing_ms(&f->budget, clock_realtime_ms());
-        int64_t interval = spacing * (int64_t) f->plan.n_calls;
+        int64_t now = clock_realtime_ms();
+        bool exhausted = budget_is_exhausted(&f->budget, now);
 
-        f->schedule.interval_ms = MAX_OF(f->config->fetch_interval_ms, interval);
+        f->schedule.interval_ms = budget_interval_ms(&f->budget, now, f->plan.n_calls,
+                                                     f->config->fetch_interval_ms);
         if (exhausted)
-                schedule_pause(&f->schedule, clock_monotonic_ms(), MIN_OF(spacing, INT64_C(60000)),
-                               0);
+                schedule_pause(&f->schedule, clock_monotonic_ms(),
+                               MIN_OF(budget_spacing_ms(&f->budget, now), INT64_C(60000)), 0);
         tell_budget(f, exhausted);
 }
 

@@ -3,10 +3,10 @@
 
 #include <stdbool.h>
 
+#include "core/call_plan.h"
 #include "core/coingecko.h"
 #include "core/episode.h"
 #include "core/source.h"
-#include "fetcher/call_plan.h"
 #include "fetcher/fetcher.h"
 #include "fetcher/publisher.h"
 #include "fetcher/schedule.h"
@@ -14,6 +14,15 @@
 #include "io/http_client.h"
 #include "io/kafka_producer.h"
 #include "io/notify.h"
+
+/* What was wrong with a call's last answer: MarketsCall.troubles, kept by fetcher_poll(). */
+enum {
+        TROUBLE_NO_ANSWER = 1 << 0,
+        TROUBLE_BAD_COINS = 1 << 1,
+        TROUBLE_MISSING_COINS = 1 << 2,
+        TROUBLE_CALL_REFUSED = 1 << 3,
+        TROUBLE_KEY_REFUSED = 1 << 4,
+};
 
 struct Fetcher {
         Config *config;

@@ -149,3 +149,7 @@ int64_t budget_spacing_ms(const Budget *b, int64_t now_ms) {
         int64_t left = MAX_OF(b->monthly_calls - used, INT64_C(0));
         return left > 0 ? ms_to_month_end(now_ms) / left : ms_to_month_end(now_ms);
 }
+
+int64_t budget_interval_ms(const Budget *b, int64_t now_ms, size_t n_calls, int64_t least_ms) {
+        return MAX_OF(least_ms, budget_spacing_ms(b, now_ms) * (int64_t) n_calls);
+}

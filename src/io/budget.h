@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/macro.h"
@@ -29,5 +30,8 @@ int budget_spend(Budget *b, int64_t now_ms);
 /* Milliseconds from one call to the next at which the rest of the budget lasts until the month's
  * end; at least one month's end away when it is used up. 0 without a budget. */
 int64_t budget_spacing_ms(const Budget *b, int64_t now_ms);
+/* From one round of N_CALLS to the next, so that all of them are paid for, and no less than
+ * LEAST_MS. */
+int64_t budget_interval_ms(const Budget *b, int64_t now_ms, size_t n_calls, int64_t least_ms);
 /* True if no call is left in the month of NOW_MS. */
 bool budget_is_exhausted(const Budget *b, int64_t now_ms);

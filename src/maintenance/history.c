@@ -75,9 +75,10 @@ int history_lag(PgConn *conn, const Config *config, const KafkaRange *ranges, si
  *
  * A pair is looked after while it is among those that were renewed last, or is configured by name.
  * What came before its first price is no gap, so the price before the window counts, too. A spell
- * is a gap if it is also much longer than usual for the pair: some coins are renewed rarely, and a
- * call budget stretches the interval. The end that is still open is left out by some minutes, lest
- * a running fetcher be overtaken. Pair by pair, and what is usual only where it matters: a day of
+ * is a gap if it is also much longer than usual for the pair, as some coins are renewed rarely. The
+ * prices that filled a gap say nothing about that: they lie close together, and would make gaps of
+ * all spells between the others. The end that is still open is left out by some minutes, lest a
+ * running fetcher be overtaken. Pair by pair, and what is usual only where it matters: a day of
  * thousands of pairs is not to be sorted as a whole. */
 static const char find_gaps_sql[] =
                 "WITH limits AS ("
@@ -101,14 +102,24 @@ static const char find_gaps_sql[] =
                 "   SELECT ts FROM prices p WHERE p.coin_no = pairs.coin_no"
                 "    AND p.currency_no = pairs.currency_no AND p.ts > begins) AS prices) AS x"
                 " WHERE coalesce(next_ts, now()) - greatest(x.ts, begins) > gap_min"
+                "), filled AS ("
+                " SELECT r.coin_no, r.currency_no, r.after_ts, max(x.ts) AS until"
+                " FROM gap_repairs r, limits, LATERAL ("
+                "  SELECT ts FROM prices p WHERE p.coin_no = r.coin_no"
+                "   AND p.currency_no = r.currency_no AND p.ts > r.after_ts"
+                "   ORDER BY ts LIMIT r.points) AS x"
+                " WHERE r.tried_at > begins"
+                " GROUP BY r.coin_no, r.currency_no, r.after_ts"
                 "), usual AS ("
                 " SELECT coin_no, currency_no, x.spell"
                 " FROM (SELECT DISTINCT coin_no, currency_no FROM long) AS pairs, limits, LATERAL ("
                 "  SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY spell) AS spell FROM ("
                 "   SELECT lead(ts) OVER (ORDER BY ts) - ts AS spell FROM prices p"
                 "   WHERE p.coin_no = pairs.coin_no AND p.currency_no = pairs.currency_no"
-                "    AND p.ts > begins) AS spells"
-                "  HAVING count(spell) >= 12) AS x"
+                "    AND p.ts > begins AND NOT EXISTS (SELECT FROM filled f"
+                "     WHERE f.coin_no = pairs.coin_no AND f.currency_no = pairs.currency_no"
+                "     AND p.ts > f.after_ts AND p.ts <= f.until)) AS spells"
+                "  HAVING count(spell) >= 3) AS x"
                 ") SELECT l.id, l.code, l.ts, (extract(epoch FROM from_ts) * 1000)::bigint,"
                 " (extract(epoch FROM coalesce(next_ts, now() - interval '5 min'))"
                 "  * 1000)::bigint, next_ts IS NULL"
@@ -148,8 +159,8 @@ static int list_to_array(Buffer *ret, char *const *list) {
         return r < 0 ? r : pg_array_end(ret);
 }
 
-int history_find_gaps(PgConn *conn, const Config *config, GapList *ret, char *error,
-                      size_t error_size) {
+int history_find_gaps(PgConn *conn, const Config *config, int64_t gap_min_ms, GapList *ret,
+                      char *error, size_t error_size) {
         _cleanup_buffer_ Buffer ids = { .max = 0 };
         _cleanup_buffer_ Buffer currencies = { .max = 0 };
         _cleanup_(pg_rows_freep) PgRows *rows = NULL;
@@ -157,8 +168,7 @@ int history_find_gaps(PgConn *conn, const Config *config, GapList *ret, char *er
 
         snprintf(error, error_size, "out of memory");
         snprintf(window, sizeof(window), "%" PRId64, config->repair_window_ms);
-        snprintf(gap_min, sizeof(gap_min), "%" PRId64,
-                 MAX_OF(config->repair_gap_min_ms, 3 * config->fetch_interval_ms));
+        snprintf(gap_min, sizeof(gap_min), "%" PRId64, gap_min_ms);
         snprintf(tries, sizeof(tries), "%d", HISTORY_TRIES_MAX);
         int r = list_to_array(&ids, config->coins); /* no coin is called top:100 */
         if (r == 0)

@@ -4,8 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/call_plan.h"
+#include "core/clock.h"
 #include "core/source.h"
 #include "core/timestamp.h"
+#include "io/budget.h"
 #include "io/events.h"
 #include "io/journal.h"
 #include "maintenance/history.h"
@@ -43,22 +46,55 @@ static void tell_gaps(const GapList *gaps) {
                     timestamp_format(longest->from_ms, from), timestamp_format(longest->to_ms, to));
 }
 
-static int find_gaps(const Config *config, PgConn *conn, GapList *gaps) {
+static void open_budget(Budget *ret, const Config *config) {
+        const char *folder = config->fetcher_state_directory;
+        if (!*folder)
+                folder = getenv("STATE_DIRECTORY");
+        int r = budget_open(ret, config->coingecko_monthly_calls, folder, clock_realtime_ms());
+        if (r < 0)
+                log_warning("What this month has used of the call budget is not known (%s), "
+                            "counting from 0.",
+                            strerror(-r));
+}
+
+/* Three polls that brought nothing. A budget puts the polls farther apart, and what it leaves out
+ * is no gap: to fill it would cost calls and so put them farther apart still. */
+static int gap_min_ms(const Config *config, const Budget *budget, int64_t *ret) {
+        CallPlan plan;
+
+        int r = call_plan_make(&plan, config);
+        if (r < 0) {
+                log_error("Cannot look for gaps: %s", strerror(-r));
+                return r;
+        }
+        int64_t interval_ms = budget_interval_ms(budget, clock_realtime_ms(), plan.n_calls,
+                                                 config->fetch_interval_ms);
+        *ret = MAX_OF(config->repair_gap_min_ms, 3 * interval_ms);
+        call_plan_done(&plan);
+        return 0;
+}
+
+static int find_gaps(const Config *config, PgConn *conn, const Budget *budget, GapList *gaps) {
         char error[512];
+        int64_t min_ms;
 
         gap_list_done(gaps);
-        int r = history_find_gaps(conn, config, gaps, error, sizeof(error));
+        int r = gap_min_ms(config, budget, &min_ms);
+        if (r < 0)
+                return r;
+        r = history_find_gaps(conn, config, min_ms, gaps, error, sizeof(error));
         return r < 0 ? tell_database(config, r, error) : 0;
 }
 
-static int fill_gaps(const Config *config, int signal_fd, PgConn *conn, GapList *gaps) {
+static int fill_gaps(const Config *config, int signal_fd, PgConn *conn, Budget *budget,
+                     GapList *gaps) {
         _cleanup_(repair_freep) Repair *repair = NULL;
 
-        int r = repair_new(&repair, config, signal_fd, conn);
+        int r = repair_new(&repair, config, signal_fd, conn, budget);
         if (r == 0)
                 r = repair_await_persister(repair);
         if (r == 0)
-                r = find_gaps(config, conn, gaps); /* those that are left now */
+                r = find_gaps(config, conn, budget, gaps); /* those that are left now */
         if (r < 0)
                 return r;
         if (gaps->n_gaps == 0) {
@@ -71,12 +107,14 @@ static int fill_gaps(const Config *config, int signal_fd, PgConn *conn, GapList 
 
 static int look_for_gaps(const Config *config, int signal_fd, PgConn *conn) {
         _cleanup_(gap_list_done) GapList gaps = { .n_sets = 0 };
+        _cleanup_(budget_done) Budget budget;
 
-        int r = find_gaps(config, conn, &gaps);
+        open_budget(&budget, config);
+        int r = find_gaps(config, conn, &budget, &gaps);
         if (r < 0)
                 return r;
         if (gaps.n_gaps > 0)
-                return fill_gaps(config, signal_fd, conn, &gaps);
+                return fill_gaps(config, signal_fd, conn, &budget, &gaps);
         log_info("The history of the last %" PRId64 " minutes has no gap to fill.",
                  config->repair_window_ms / 60000);
         return 0;

@@ -13,7 +13,6 @@
 #include "core/price_codec.h"
 #include "core/source.h"
 #include "core/timestamp.h"
-#include "io/budget.h"
 #include "io/events.h"
 #include "io/http_client.h"
 #include "io/journal.h"
@@ -44,7 +43,7 @@ struct Repair {
         char status[256];
         Source source;
         HttpClient *http;
-        Budget budget;
+        Budget *budget;
         KafkaOptions kafka_options;
         KafkaTopicOptions topic_options;
         KafkaProducer *producer;
@@ -229,22 +228,10 @@ static int open_http(Repair *p) {
         return http_client_new(&p->http, &options);
 }
 
-static void open_budget(Repair *p) {
-        const char *folder = p->config->fetcher_state_directory;
-        if (!*folder)
-                folder = getenv("STATE_DIRECTORY");
-        int r = budget_open(&p->budget, p->config->coingecko_monthly_calls, folder,
-                            clock_realtime_ms());
-        if (r < 0)
-                log_warning("What this month has used of the call budget is not known (%s), "
-                            "counting from 0.",
-                            strerror(-r));
-}
-
 /* The last tenth of the month's calls is the fetcher's. */
 static bool budget_allows(const Repair *p) {
-        int64_t calls = p->budget.monthly_calls;
-        return calls == 0 || p->budget.used < calls - calls / 10;
+        int64_t calls = p->budget->monthly_calls;
+        return calls == 0 || p->budget->used < calls - calls / 10;
 }
 
 /* Up to now, because the points of the last day are as dense as it gets only "from current time"
@@ -277,7 +264,7 @@ static int ask(Repair *p, const GapSet *set, HttpAnswer *ret, char *error, size_
                 snprintf(error, error_size, "%s", strerror(-r));
                 return r;
         }
-        r = budget_spend(&p->budget, clock_realtime_ms());
+        r = budget_spend(p->budget, clock_realtime_ms());
         if (r < 0)
                 log_debug("The count of this month's calls cannot be saved: %s", strerror(-r));
         p->n_calls++;
@@ -467,7 +454,7 @@ int repair_fill(Repair *p, const GapList *gaps) {
         return r == -ETIME ? 0 : r;
 }
 
-int repair_new(Repair **ret, const Config *config, int signal_fd, PgConn *conn) {
+int repair_new(Repair **ret, const Config *config, int signal_fd, PgConn *conn, Budget *budget) {
         _cleanup_(repair_freep) Repair *p = calloc(1, sizeof(*p));
         if (!p) {
                 log_error("Cannot fill gaps: %s", strerror(ENOMEM));
@@ -476,11 +463,11 @@ int repair_new(Repair **ret, const Config *config, int signal_fd, PgConn *conn) 
         p->config = config;
         p->signal_fd = signal_fd;
         p->conn = conn;
+        p->budget = budget;
         p->give_up_ms = clock_monotonic_ms() + config->repair_max_run_ms;
         p->backoff = (Backoff){ .min_ms = BACKOFF_MIN_MS, .max_ms = BACKOFF_MAX_MS };
         notify_init(&p->notify);
         (void) source_init(&p->source, config); /* checked before */
-        open_budget(p);
         int r = open_http(p);
         if (r == 0)
                 r = open_kafka(p);
@@ -500,7 +487,6 @@ void repair_free(Repair *repair) {
                 return;
         kafka_producer_free(repair->producer);
         http_client_free(repair->http);
-        budget_done(&repair->budget);
         explicit_bzero(&repair->source, sizeof(repair->source));
         free(repair);
 }

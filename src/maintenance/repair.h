@@ -7,13 +7,15 @@
 
 #include "core/config.h"
 #include "core/macro.h"
+#include "io/budget.h"
 #include "io/pg.h"
 #include "maintenance/gaps.h"
 
 typedef struct Repair Repair;
 
-/* Waits for Kafka. CONFIG, SIGNAL_FD and CONN are borrowed until repair_free(). */
-_must_check_ int repair_new(Repair **ret, const Config *config, int signal_fd, PgConn *conn);
+/* Waits for Kafka. CONFIG, SIGNAL_FD, CONN and BUDGET are borrowed until repair_free(). */
+_must_check_ int repair_new(Repair **ret, const Config *config, int signal_fd, PgConn *conn,
+                            Budget *budget);
 void repair_free(Repair *repair); /* accepts NULL */
 DEFINE_CLEANUP(Repair *, repair_free)
 

@@ -1,6 +1,7 @@
 """crypto-pulse-maintenance: gaps of the history are found, and filled through Kafka and the
 persister with the very digits of the source; and what happens when something is amiss."""
 
+import calendar
 import re
 import time
 
@@ -279,14 +280,47 @@ def test_budget(past, market, persister, maintain, tmp_path):
     """Shared with the fetcher, which keeps the last tenth."""
     month = time.strftime("%Y-%m", time.gmtime())
     count = tmp_path / "calls-this-month"
-    count.write_text(f"{month} 7\n")
+    count.write_text(f"{month} 8999998\n")
     for coin_id in ("bitcoin", "ethereum", "solana"):
         past.add(coin_id, (3 * HOUR, 2 * HOUR), (HOUR, 0))
-    one = maintain(COINGECKO_MONTHLY_CALLS=10, FETCHER_STATE_DIRECTORY=tmp_path)
-    assert count.read_text() == f"{month} 9\n"
+    one = maintain(COINGECKO_MONTHLY_CALLS=10 ** 7, FETCHER_STATE_DIRECTORY=tmp_path)
+    assert count.read_text() == f"{month} 9000000\n"
     assert len(chart_calls(market)) == 2
     assert events(one, "left to the fetcher") and events(one, "1 of 3 pairs")
     wait_until(lambda: past.filled("bitcoin") and past.filled("ethereum"))
+    assert persister.running
+
+
+def stretched_to(minutes, tmp_path):
+    """Options with which the budget makes this the interval of a round: one of 2560 calls, so that
+    it does whatever the time of the month is."""
+    now = time.gmtime()
+    following = calendar.timegm((now.tm_year + now.tm_mon // 12, now.tm_mon % 12 + 1, 1, 0, 0, 0))
+    currencies = ",".join(["usd", *(f"c{i}" for i in range(63))])
+    return {"COINGECKO_MONTHLY_CALLS": int((following - time.time()) * 2560 / (minutes * 60)),
+            "FETCHER_STATE_DIRECTORY": tmp_path,
+            "TRACKED_COIN_IDS": "top:10000", "DEFAULT_CURRENCY": currencies}
+
+
+@pytest.mark.parametrize("minutes, hours", [(180, 24), (43, 3), (180, 6)])
+def test_slowed_down_by_the_budget(past, market, maintain, tmp_path, minutes, hours):
+    """Nothing is missing, however few prices tell what is usual."""
+    past.add("bitcoin", (hours * HOUR, 0), step=minutes * 60)
+    one = maintain(**stretched_to(minutes, tmp_path))
+    assert events(one, "has no gap to fill")
+    assert chart_calls(market) == []
+
+
+@pytest.mark.parametrize("minutes, budget", [(43, True), (25, False)],
+                         ids=["budget", "rarely renewed"])
+def test_filled_gap_makes_no_others(past, market, persister, maintain, tmp_path, minutes, budget):
+    """After it most prices are 5 minutes apart; those between the others are no gaps."""
+    past.add("bitcoin", (24 * HOUR, 14 * HOUR), (4 * HOUR, 0), step=minutes * 60)
+    options = stretched_to(minutes, tmp_path) if budget else {}
+    assert events(maintain(**options), "fill 1 of 1 gaps; 1 calls")
+    wait_until(lambda: len(past.filled("bitcoin")) > 100)
+    assert events(maintain(**options), "has no gap to fill")
+    assert len(chart_calls(market)) == 1
     assert persister.running
 
 

@@ -72,6 +72,21 @@ static void test_spacing(void **state) {
         }
 }
 
+/* A round of calls, all paid for, and no sooner than it is wanted. */
+static void test_interval(void **state) {
+        int64_t now = at("2026-11-16T00:00:00Z");
+        Budget b;
+
+        (void) state;
+        assert_int_equal(budget_open(&b, 15 * 24, NULL, now), 0);
+        assert_int_equal(budget_interval_ms(&b, now, 3, 60000), DAY / 8);
+        assert_int_equal(budget_interval_ms(&b, now, 3, DAY), DAY);
+        budget_done(&b);
+        assert_int_equal(budget_open(&b, 0, NULL, now), 0);
+        assert_int_equal(budget_interval_ms(&b, now, 3, 60000), 60000);
+        budget_done(&b);
+}
+
 /* Used up: nothing until the month's end, and all of it again in the next month. */
 static void test_exhausted(void **state) {
         int64_t november = at("2026-11-30T00:00:00Z"), december = at("2026-12-01T00:00:00Z");
@@ -229,6 +244,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_none),
                 cmocka_unit_test(test_spacing),
+                cmocka_unit_test(test_interval),
                 cmocka_unit_test(test_exhausted),
                 cmocka_unit_test(test_month),
                 cmocka_unit_test_setup_teardown(test_restart, make_folder, remove_folder),

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
+#include "core/call_plan.h"
 #include "core/price_update.h"
-#include "fetcher/call_plan.h"
 
 /* A configuration whose lists are set from texts, as the environment would. */
 static Config *configure(const char *coins, const char *currencies) {

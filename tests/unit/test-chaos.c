@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/call_plan.h"
 #include "core/coingecko.h"
 #include "core/json_exact.h"
 #include "core/price_codec.h"
 #include "core/queue.h"
 #include "core/slot_index.h"
-#include "fetcher/call_plan.h"
 #include "io/budget.h"
 #include "io/config_file.h"
 #include "io/http_client.h"

@@ -1,5 +1,7 @@
 /* Which calls one round of polling takes: the tracked coins, cut into calls of /coins/markets
- * that CoinGecko answers (at most 250 coins each), for every quote currency. Pure. */
+ * that CoinGecko answers (at most 250 coins each), for every quote currency.
+ * The fetcher makes them, maintenance knows from their number how often the budget lets it. Pure.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -11,21 +13,12 @@
 #define MARKETS_TARGET_MAX 6000
 #define MARKETS_PAGE_MAX 250 /* per_page, https://docs.coingecko.com/reference/coins-markets */
 
-/* What was wrong with a call's last answer; kept by fetcher_poll(). */
-enum {
-        TROUBLE_NO_ANSWER = 1 << 0,
-        TROUBLE_BAD_COINS = 1 << 1,
-        TROUBLE_MISSING_COINS = 1 << 2,
-        TROUBLE_CALL_REFUSED = 1 << 3,
-        TROUBLE_KEY_REFUSED = 1 << 4,
-};
-
 typedef struct MarketsCall {
         char *target; /* at most MARKETS_TARGET_MAX bytes: "/coins/markets?vs_currency=usd&..." */
-        const char *currency; /* borrowed from the configuration */
-        size_t n_wanted;      /* how many coins of the answer are wanted, from its beginning */
-        char **ids;           /* the ids that were asked for, borrowed; NULL: by market cap */
-        unsigned int troubles;
+        const char *currency;  /* borrowed from the configuration */
+        size_t n_wanted;       /* how many coins of the answer are wanted, from its beginning */
+        char **ids;            /* the ids that were asked for, borrowed; NULL: by market cap */
+        unsigned int troubles; /* the caller's; 0 at first */
 } MarketsCall;
 
 typedef struct CallPlan {

@@ -1,4 +1,4 @@
-#include "fetcher/call_plan.h"
+#include "core/call_plan.h"
 
 #include <errno.h>
 #include <string.h>
