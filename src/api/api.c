@@ -373,11 +373,11 @@ static int open_frontend(Api *api) {
  * could not open does not take the other along. */
 static int open_servers(Api *api) {
         int r = open_server(api, "api", api->config->api_port, on_rest_request, &api->rest);
-        if (r == 0 || (*api->deaf && listen_inherits()))
+        if (r == 0 || (*api->deaf && listen_inherits("frontend")))
                 r = open_frontend(api);
         if (!*api->deaf)
                 return r;
-        if ((api->rest || api->frontend) && listen_inherits()) {
+        if (api->frontend || (api->rest && listen_inherits("api"))) {
                 journal_log(LOG_ERR, LOG_FIELDS(LOG_EVENT(CANNOT_LISTEN)),
                             "Cannot listen: %s; the other port is served.", api->deaf);
                 return 0;

@@ -183,8 +183,11 @@ int listen_more(const char *name, size_t index, int *ret_fd, char *error, size_t
         return socket_find_inherited(name, index, ret_fd, error, error_size);
 }
 
-bool listen_inherits(void) {
-        return sd_listen_fds(false) > 0;
+bool listen_inherits(const char *name) {
+        char error[256];
+        int fd;
+
+        return socket_find_inherited(name, 0, &fd, error, sizeof(error)) > 0;
 }
 
 int listen_port(int fd) {

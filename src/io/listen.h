@@ -22,8 +22,8 @@ _must_check_ int listen_open(const char *name, const char *address, uint16_t por
 _must_check_ int listen_more(const char *name, size_t index, int *ret_fd, char *error,
                              size_t error_size);
 
-/* Whether the service manager has handed over any socket. */
-bool listen_inherits(void);
+/* Whether the service manager has handed over a good socket of that name. */
+bool listen_inherits(const char *name);
 
 /* The port that a TCP socket is bound to, or negative errno (-EAFNOSUPPORT: not a TCP socket). */
 int listen_port(int fd);

@@ -37,6 +37,8 @@ _must_check_ int web_listener_add(WebListener **list, WebLoop *loop, int fd, Web
                                   void *user);
 void web_listener_free(WebListener *list); /* all of them; accepts NULL */
 
+/* Whether a client may have the descriptor, the lowest that is free. */
+bool web_loop_takes(const WebLoop *loop, int fd);
 /* How accepting went: for the handler that web_loop_on_accept() has set. */
 void web_loop_tell_accept(WebLoop *loop, int error);
 

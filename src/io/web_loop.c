@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -23,6 +24,9 @@
 #define WEB_RECEIVE_BYTES 256
 /* libwebsockets' tables grow with the limit of open files, which is often a million. */
 #define OPEN_FILES_MAX 65536
+/* So many, or a quarter, are not for clients but for the servers behind us and for the service
+ * manager, whom each word to takes one. */
+#define OPEN_FILES_RESERVE 64
 
 typedef struct WakeHandler {
         void (*handler)(void *user);
@@ -41,7 +45,8 @@ struct WebLoop {
         void (*on_accept)(void *user, int error);
         void *on_accept_user;
         bool cannot_accept;
-        WebFd *rearm; /* those whose POLLOUT is to be asked for again */
+        int client_files; /* descriptors from this one on are not for clients */
+        WebFd *rearm;     /* those whose POLLOUT is to be asked for again */
 };
 
 struct WebFd {
@@ -91,14 +96,16 @@ static void log_nothing(int level, const char *line) {
 }
 
 /* Every client takes a descriptor, and the usual soft limit of 1024 is for programs that use
- * select(2). libwebsockets' tables get their size from it. */
-static void set_open_files(void) {
+ * select(2). libwebsockets' tables get their size from it. Returns how many clients may take. */
+static int set_open_files(void) {
         struct rlimit limit;
 
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return;
+                return INT_MAX;
         limit.rlim_cur = MIN_OF(limit.rlim_max, (rlim_t) OPEN_FILES_MAX);
         (void) setrlimit(RLIMIT_NOFILE, &limit);
+        int n = (int) limit.rlim_cur;
+        return n - MIN_OF(OPEN_FILES_RESERVE, n / 4);
 }
 
 static int create_vhost(WebLoop *loop) {
@@ -134,7 +141,7 @@ int web_loop_new(WebLoop **ret) {
         info.pt_serv_buf_size = READ_BUFFER_BYTES;
         info.timeout_secs = REQUEST_TIMEOUT_S;
         info.user = loop;
-        set_open_files();
+        loop->client_files = set_open_files();
         loop->context = lws_create_context(&info);
         if (!loop->context)
                 return -ENOMEM;
@@ -160,6 +167,10 @@ struct lws *web_loop_adopt(WebLoop *loop, int fd) {
 void web_loop_on_accept(WebLoop *loop, void (*handler)(void *user, int error), void *user) {
         loop->on_accept = handler;
         loop->on_accept_user = user;
+}
+
+bool web_loop_takes(const WebLoop *loop, int fd) {
+        return fd < loop->client_files;
 }
 
 void web_loop_tell_accept(WebLoop *loop, int error) {

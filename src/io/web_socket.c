@@ -1,6 +1,7 @@
 /* Accepting connections and writing to them, for the servers. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -73,6 +74,15 @@ static void listener_resume(void *user) {
         web_fd_want_read(l->watch, true);
 }
 
+/* The lowest free descriptor is the one that accept4() would take. */
+static bool listener_may_accept(const WebListener *l) {
+        int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+
+        if (fd >= 0)
+                close(fd);
+        return fd >= 0 && web_loop_takes(l->loop, fd);
+}
+
 static void listener_readable(void *user, short events) {
         WebListener *l = user;
 
@@ -81,6 +91,12 @@ static void listener_readable(void *user, short events) {
         for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
                 SocketAddress address = { .any.sa_family = AF_UNSPEC };
                 socklen_t size = sizeof(address);
+
+                if (!listener_may_accept(l)) {
+                        web_loop_tell_accept(l->loop, -EMFILE);
+                        listener_pause(l);
+                        return;
+                }
                 int fd = accept4(l->fd, &address.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
                 if (fd >= 0) {
