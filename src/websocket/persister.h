@@ -2,7 +2,8 @@
  * group, reads a batch, writes it together with the position after it, and goes on.
  *
  * PostgreSQL's word on the position is the only one that counts. Whatever goes wrong in between
- * (a lost connection, a commit of unknown outcome, another member taking over, kill -9), the way
+ * (a lost connection, a commit of unknown outcome, another member taking over, a position that is
+ * not the one that was written last because a backup was restored, kill -9), the way
  * on is the same: forget what is in memory, ask PostgreSQL where to go on, read again from
  * there. Rows that are there already change nothing. While PostgreSQL is away nothing is read:
  * Kafka keeps it, the memory stays small, the membership is kept. */

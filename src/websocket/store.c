@@ -34,6 +34,10 @@ typedef enum Column {
 struct Store {
         PgConn *conn;
         char *group, *topic;
+        /* What kafka_offsets says of our partitions, as far as we know; KAFKA_OFFSET_EARLIEST: it
+         * has no row. */
+        KafkaPosition *known;
+        size_t n_known;
         bool has_partition[MONTHS]; /* months whose partition is known to exist */
         Buffer columns[N_COLUMNS];
         char error[STORE_ERROR_SIZE];
@@ -65,6 +69,7 @@ void store_close(Store *store) {
                 buffer_done(&store->columns[i]);
         free(store->group);
         free(store->topic);
+        free(store->known);
         free(store);
 }
 
@@ -94,6 +99,25 @@ static void apply_position(KafkaPosition *positions, size_t n, const char *parti
                         positions[i].offset = strtoll(offset, NULL, 10);
 }
 
+static int remember_positions(Store *store, const KafkaPosition *positions, size_t n) {
+        KafkaPosition *known = calloc(MAX_OF(n, (size_t) 1), sizeof(*known));
+
+        if (!known)
+                return -ENOMEM;
+        memcpy(known, positions, n * sizeof(*known));
+        free(store->known);
+        store->known = known;
+        store->n_known = n;
+        return 0;
+}
+
+static KafkaPosition *find_known(Store *store, int32_t partition) {
+        for (size_t i = 0; i < store->n_known; i++)
+                if (store->known[i].partition == partition)
+                        return &store->known[i];
+        return NULL;
+}
+
 int store_load_positions(Store *store, KafkaPosition *positions, size_t n) {
         _cleanup_(pg_rows_freep) PgRows *rows = NULL;
         const char *params[] = { store->group, store->topic };
@@ -109,39 +133,79 @@ int store_load_positions(Store *store, KafkaPosition *positions, size_t n) {
         for (size_t row = 0; row < pg_rows_count(rows); row++)
                 apply_position(positions, n, pg_rows_text(rows, row, 0),
                                pg_rows_text(rows, row, 1));
-        return 0;
+        return remember_positions(store, positions, n);
 }
 
 static int add_number(Buffer *b, int64_t number) {
         char text[24];
         snprintf(text, sizeof(text), "%" PRId64, number);
-        return pg_array_add(b, text);
+        return pg_array_add(b, number == KAFKA_OFFSET_EARLIEST ? NULL : text);
 }
 
-static int write_positions(Store *store, const KafkaPosition *next, size_t n) {
-        _cleanup_buffer_ Buffer partitions = { .max = 0 };
-        _cleanup_buffer_ Buffer offsets = { .max = 0 };
+/* Three arrays: the partitions, where to go on, and where the table is known to stand. */
+static int fill_positions(Store *store, Buffer arrays[3], const KafkaPosition *next, size_t n) {
         int r = 0;
 
         for (size_t i = 0; i < n && r == 0; i++) {
-                r = add_number(&partitions, next[i].partition);
+                const KafkaPosition *known = find_known(store, next[i].partition);
+                r = add_number(&arrays[0], next[i].partition);
                 if (r == 0)
-                        r = add_number(&offsets, next[i].offset);
+                        r = add_number(&arrays[1], next[i].offset);
+                if (r == 0)
+                        r = add_number(&arrays[2], known ? known->offset : KAFKA_OFFSET_EARLIEST);
         }
-        if (r == 0)
-                r = pg_array_end(&partitions);
-        if (r == 0)
-                r = pg_array_end(&offsets);
+        for (int i = 0; i < 3 && r == 0; i++)
+                r = pg_array_end(&arrays[i]);
+        return r;
+}
+
+/* Only from where they are known to stand: who has set them back (a backup was restored) wants the
+ * rows read again, and another persister that moved them has written those rows itself. */
+static int move_positions(Store *store, const Buffer arrays[3], size_t n) {
+        _cleanup_(pg_rows_freep) PgRows *rows = NULL;
+        const char *params[] = { store->group, store->topic, arrays[0].data, arrays[1].data,
+                                 arrays[2].data };
+
+        int r = query(store,
+                      "WITH u AS ("
+                      " SELECT * FROM unnest($3::integer[], $4::bigint[], $5::bigint[])"
+                      "  AS u(p, next, known) ORDER BY p"
+                      "), added AS ("
+                      " INSERT INTO kafka_offsets (group_id, topic, partition, next_offset)"
+                      " SELECT $1, $2, p, next FROM u WHERE known IS NULL"
+                      " ON CONFLICT DO NOTHING RETURNING partition"
+                      "), moved AS ("
+                      " UPDATE kafka_offsets SET next_offset = next, updated_at = now() FROM u"
+                      " WHERE group_id = $1 AND topic = $2 AND partition = p"
+                      "  AND next_offset = known RETURNING partition"
+                      ") SELECT partition FROM added UNION ALL SELECT partition FROM moved",
+                      params, ELEMENTS(params), &rows);
         if (r < 0)
                 return r;
-        const char *params[] = { store->group, store->topic, partitions.data, offsets.data };
-        return query(store,
-                     "INSERT INTO kafka_offsets (group_id, topic, partition, next_offset)"
-                     " SELECT $1, $2, p, o FROM unnest($3::integer[], $4::bigint[]) AS u(p, o)"
-                     " ORDER BY p"
-                     " ON CONFLICT (group_id, topic, partition) DO UPDATE"
-                     " SET next_offset = excluded.next_offset, updated_at = now()",
-                     params, ELEMENTS(params), NULL);
+        if (pg_rows_count(rows) == n)
+                return 0;
+        snprintf(store->error, sizeof(store->error),
+                 "the positions in the database are not those that were written last");
+        return -EREMCHG;
+}
+
+static int write_positions(Store *store, const KafkaPosition *next, size_t n) {
+        Buffer arrays[3] = { 0 };
+
+        int r = fill_positions(store, arrays, next, n);
+        if (r == 0)
+                r = move_positions(store, arrays, n);
+        for (int i = 0; i < 3; i++)
+                buffer_done(&arrays[i]);
+        return r;
+}
+
+static void note_written(Store *store, const KafkaPosition *next, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                KafkaPosition *known = find_known(store, next[i].partition);
+                if (known)
+                        known->offset = next[i].offset;
+        }
 }
 
 /* ---- prices ---------------------------------------------------------------------------------- */
@@ -328,7 +392,10 @@ int store_write(Store *store, const PriceUpdate *updates, size_t n, const KafkaP
                 r = fill_columns(store, updates, n);
         if (r == 0)
                 r = write_transaction(store, n > 0, next, n_next);
-        return r < 0 ? undo(store, r) : 0;
+        if (r < 0)
+                return undo(store, r);
+        note_written(store, next, n_next);
+        return 0;
 }
 
 /* ---- the newest ------------------------------------------------------------------------------ */

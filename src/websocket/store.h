@@ -26,12 +26,13 @@ DEFINE_CLEANUP(Store *, store_close)
 const char *store_error(const Store *store);
 
 /* Sets the offsets where positions[i].partition is to be read from: where the last commit left
- * it, or KAFKA_OFFSET_EARLIEST. */
+ * it, or KAFKA_OFFSET_EARLIEST. To be called before anything of them is written. */
 _must_check_ int store_load_positions(Store *store, KafkaPosition *positions, size_t n);
 
 /* Writes UPDATES and where to go on afterwards in one transaction; either may be none.
- * -EINVAL: the server does not want some of the data, nothing was written. Rows that are there
- * already are left alone. When the connection breaks in the middle, it may or may not have
+ * -EINVAL: the server does not want some of the data, nothing was written. -EREMCHG: the positions
+ * are not where they were loaded or written last, nothing was written. Rows that are there already
+ * are left alone. When the connection breaks in the middle, it may or may not have
  * happened; doing it again is harmless. */
 _must_check_ int store_write(Store *store, const PriceUpdate *updates, size_t n,
                              const KafkaPosition *next, size_t n_next);

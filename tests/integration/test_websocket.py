@@ -401,6 +401,33 @@ def test_restored_backup(site, daemon, coin):
                          " (select coin_no from coins where id = %s)", coin) == 70
 
 
+@pytest.mark.parametrize("position", ["back", "gone", "ahead"])
+def test_position_that_another_has_changed(site, daemon, coin, position):
+    """While the persister is connected and has nothing to write: a backup of before the last 60
+    messages, or of before all of them, is restored, or another member has written them."""
+    topic = site.topic.beside(coin)
+    service = daemon("websocket", KAFKA_TOPIC=topic.name)
+    service.wait_ready()
+    topic.produce_all([(coin, message(n + 1, n)) for n in range(100)], partition=1)
+    wait_count(site, coin, 100)
+    wait_until(lambda: topic.committed(site.group, 1) == 100)
+
+    where = f"topic = '{topic.name}' and partition = 1"
+    change = {"back": f"update kafka_offsets set next_offset = 40 where {where}",
+              "gone": f"delete from kafka_offsets where {where}",
+              "ahead": f"update kafka_offsets set next_offset = 101 where {where}"}[position]
+    kept = {"back": 40, "gone": 0, "ahead": 100}[position]
+    site.db.rows(f"begin; {change}; delete from prices where price > {kept} and coin_no ="
+                 f" (select coin_no from coins where id = '{coin}'); commit")
+    topic.produce_all([(coin, message(n + 1, n)) for n in range(100, 110)], partition=1)
+    wait_until(lambda: site.db.value(f"select next_offset from kafka_offsets where {where}") == 110)
+    assert stored(site, coin) == [str(n + 1) for n in range(110)
+                                  if n != 100 or position != "ahead"]
+    if kept < 100:
+        told = service.wait_log(r"PostgreSQL stands (\d+) messages before")[1]
+        assert told == str(100 - kept)
+
+
 def test_redelivery_changes_nothing(site, daemon, connect, coin):
     def content():
         return [site.db.rows(sql.replace("THIS", "coin_no = (select coin_no from coins"
