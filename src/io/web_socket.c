@@ -11,6 +11,9 @@
 
 /* Per turn of the loop, so that those who are connected already are served in between. */
 #define ACCEPTS_PER_TURN 64
+/* What the kernel takes of a connection before it has sent what it took earlier; else it would take
+ * megabytes for a peer that does not read. More than this goes out as the peer takes it. */
+#define UNSENT_MAX_BYTES (16 * 1024)
 /* How long to wait when there are no descriptors left: without a pause the loop would spin. */
 #define ACCEPT_PAUSE_MS 100
 
@@ -44,12 +47,13 @@ static void address_format(const SocketAddress *address, char buffer[WEB_PEER_SI
 }
 
 static void listener_adopt(WebListener *l, int fd, const SocketAddress *address) {
-        const int on = 1;
+        const int on = 1, unsent_max = UNSENT_MAX_BYTES;
         WebConn *conn;
         struct lws *wsi;
 
-        /* Fails on a unix socket, which has no delays either. */
+        /* They fail on a unix socket, which has no delays and a bound of its own. */
         (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        (void) setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof(unsent_max));
         wsi = web_loop_adopt(l->loop, fd);
         if (!wsi)
                 return;

@@ -27,9 +27,10 @@ struct Board {
         int64_t newest_ms;
 
         Buffer text; /* the message that is being made */
-        /* The last answer of board_catch_up(): the changes SINCE..UNTIL. */
+        /* The last answer of board_catch_up(): the changes SINCE..UNTIL, when SEQUENCE_THEN was the
+         * last one. */
         Buffer catch_up;
-        uint64_t since, until;
+        uint64_t since, until, sequence_then;
 };
 
 int board_new(Board **ret) {
@@ -162,22 +163,34 @@ static size_t first_after(const Board *board, uint64_t since) {
         return first;
 }
 
-int board_catch_up(Board *board, uint64_t since, const Buffer **ret) {
-        if (board->since == since && board->until == board->sequence) {
-                *ret = &board->catch_up;
-                return 0;
-        }
-        board->since = UINT64_MAX; /* until the new answer is complete */
+/* Fills CATCH_UP and sets UNTIL. */
+static int collect_after(Board *board, uint64_t since) {
         buffer_clear(&board->catch_up);
+        board->until = board->sequence;
         for (size_t s = first_after(board, since); s != NO_SLOT; s = board->slots[s].newer) {
-                const Buffer *frame = &board->slots[s].frame;
-                int r = buffer_append(&board->catch_up, frame->data, frame->length);
+                const Slot *slot = &board->slots[s];
+                int r = buffer_append(&board->catch_up, slot->frame.data, slot->frame.length);
                 if (r < 0)
                         return r;
+                if (board->catch_up.length >= BOARD_CATCH_UP_BYTES) {
+                        board->until = slot->sequence;
+                        break;
+                }
         }
-        board->since = since;
-        board->until = board->sequence;
+        return 0;
+}
+
+int board_catch_up(Board *board, uint64_t since, const Buffer **ret, uint64_t *ret_until) {
+        if (board->since != since || board->sequence_then != board->sequence) {
+                board->since = UINT64_MAX; /* until the new answer is complete */
+                int r = collect_after(board, since);
+                if (r < 0)
+                        return r;
+                board->since = since;
+                board->sequence_then = board->sequence;
+        }
         *ret = &board->catch_up;
+        *ret_until = board->until;
         return 0;
 }
 

@@ -27,9 +27,12 @@ _must_check_ int board_put(Board *board, const PriceUpdate *update, Buffer *tick
 
 /* The number of the last accepted update; 0: none. */
 uint64_t board_sequence(const Board *board);
-/* The frames of all slots that changed after number SINCE, oldest change first. Borrowed until
- * the next call; asking again for the same is free. */
-_must_check_ int board_catch_up(Board *board, uint64_t since, const Buffer **ret);
+/* The frames of the slots that changed after number SINCE, oldest change first: of all, or of so
+ * many that they are about BOARD_CATCH_UP_BYTES; with them everything up to *RET_UNTIL has been
+ * seen. Borrowed until the next call; asking again for the same is free. */
+#define BOARD_CATCH_UP_BYTES (64u * 1024)
+_must_check_ int board_catch_up(Board *board, uint64_t since, const Buffer **ret,
+                                uint64_t *ret_until);
 
 size_t board_count(const Board *board);
 /* The newest timestamp of all, or 0. */

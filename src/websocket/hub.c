@@ -11,7 +11,7 @@
 #include "websocket/board.h"
 
 /* More than this is not collected before it is sent. */
-#define TICK_MAX_BYTES (256u * 1024)
+#define TICK_MAX_BYTES BOARD_CATCH_UP_BYTES
 
 typedef struct Client Client;
 struct Client {
@@ -56,27 +56,39 @@ void hub_free(Hub *hub) {
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-static void send_frames(Client *client, const Buffer *frames) {
+/* With FRAMES it will have seen everything up to UNTIL. 0: all of it has left. */
+static int send_frames(Client *client, const Buffer *frames, uint64_t until) {
         int r = ws_client_send(client->ws, frames->data, frames->length);
 
         /* An error needs no care: on_close comes. */
         client->waits_since_ms = r == 1 ? clock_monotonic_ms() : 0;
-        client->sequence = board_sequence(client->hub->board);
+        client->sequence = until;
+        return r;
 }
 
-/* Sends what the client has not seen, if it can take something. */
-static void update_client(Client *client) {
+static int send_next(Client *client) {
         Hub *hub = client->hub;
         const Buffer *frames = &hub->tick;
+        uint64_t until = board_sequence(hub->board);
 
-        if (!hub->begun || client->sequence == board_sequence(hub->board) ||
-            !ws_client_is_drained(client->ws))
+        if (client->sequence != hub->tick_start || frames->length == 0) {
+                int r = board_catch_up(hub->board, client->sequence, &frames, &until);
+                /* Out of memory: the next tick tries again. */
+                if (r < 0)
+                        return r;
+        }
+        return send_frames(client, frames, until);
+}
+
+/* Sends what the client has not seen, as much of it as it can take. */
+static void update_client(Client *client) {
+        const Hub *hub = client->hub;
+        int r = 0;
+
+        if (!hub->begun || !ws_client_is_drained(client->ws))
                 return;
-        /* Out of memory: the next tick tries again. */
-        if ((client->sequence != hub->tick_start || frames->length == 0) &&
-            board_catch_up(hub->board, client->sequence, &frames) < 0)
-                return;
-        send_frames(client, frames);
+        while (r == 0 && client->sequence != board_sequence(hub->board))
+                r = send_next(client);
 }
 
 void hub_flush(Hub *hub) {

@@ -3,9 +3,10 @@
  * All updates that arrive together are concatenated into one buffer of ready-made frames, which
  * goes with one call to each client that is up to date. A client that does not read fast enough
  * is left alone until the kernel has taken everything; then it gets the newest of each slot that
- * changed meanwhile (board.h). So no client holds more memory than one such buffer, none misses
- * a newest price for good, and those that keep up see every update. A new client is one that has
- * seen nothing yet.
+ * changed meanwhile (board.h), a piece at a time. So a client that does not read holds no more
+ * than one such buffer, BOARD_CATCH_UP_BYTES, in user space, and the little in the kernel that a
+ * WebListener allows (together less than 100 kB), none misses a newest price for good, and those
+ * that keep up see every update. A new client is one that has seen nothing yet.
  *
  * Until hub_begin() clients wait: what a starting program reads first is old. Loop thread. */
 #pragma once

@@ -513,6 +513,16 @@ def resident_kb(pid):
         return int(next(line for line in status if line.startswith("VmRSS")).split()[1])
 
 
+def kernel_bytes(site, client):
+    """What the kernel holds of the daemon's for a client."""
+    ends = [f":{port:04X}" for port in (site.websocket_port, client.getsockname()[1])]
+    with open("/proc/net/tcp", encoding="ascii") as connections:
+        for _, local, remote, _, queues, *_ in map(str.split, connections):
+            if local.endswith(ends[0]) and remote.endswith(ends[1]):
+                return int(queues.split(":")[0], 16)
+    raise AssertionError("there is no such connection")
+
+
 def read_frames(stream):
     """The texts of unmasked frames from a file, without an end."""
     while True:
@@ -539,8 +549,9 @@ def test_slow_client_is_bounded_and_catches_up(site, service, connect, coin):
     site.topic.produce_all([(f"{coin}-{n % coins}", message(n + 1, n, more=more))
                             for n in range(total)])
     fast.wait_for(lambda u: u["coinId"].startswith(coin) and u["price"] == str(total))
-    # 30,000 frames are 7 MB; a client that does not read may cost one buffer of 256 kB and the
+    # 30,000 frames are 7 MB; a client that does not read may cost one buffer of 64 kB and the
     # kernel's. What reading them took is given back. (Not by a sanitizer.)
+    assert kernel_bytes(site, slow) < 100 * 1024
     if b"__asan_init" not in program("websocket").read_bytes():
         wait_until(lambda: resident_kb(service.pid) - before < 4 * 1024)
 

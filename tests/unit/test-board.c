@@ -53,7 +53,9 @@ static void assert_frames(const Buffer *frames, const char *expected) {
 
 static void assert_catch_up(Board *board, uint64_t since, const char *expected) {
         const Buffer *frames;
-        assert_int_equal(board_catch_up(board, since, &frames), 0);
+        uint64_t until;
+        assert_int_equal(board_catch_up(board, since, &frames, &until), 0);
+        assert_int_equal(until, board_sequence(board));
         assert_frames(frames, expected);
 }
 
@@ -126,14 +128,42 @@ static void test_any_client_ends_up_to_date(void **state) {
         for (unsigned since = 0; since <= UPDATES; since++) {
                 char seen[COINS], text[512];
                 const Buffer *frames;
+                uint64_t until;
                 memcpy(seen, newest[since], COINS);
-                assert_int_equal(board_catch_up(board, since, &frames), 0);
+                assert_int_equal(board_catch_up(board, since, &frames, &until), 0);
                 read_frames(frames, text, sizeof(text));
                 for (char *save, *word = strtok_r(text, " ", &save); word;
                      word = strtok_r(NULL, " ", &save))
                         seen[word[0] - 'a'] = (char) atoi(word + 2);
                 assert_memory_equal(seen, newest[UPDATES], COINS);
         }
+}
+
+/* A large board comes in pieces, of which none is much larger than allowed. */
+static void test_catch_up_in_pieces(void **state) {
+        enum { COINS = 2000 };
+        _cleanup_(board_freep) Board *board = NULL;
+        uint64_t since = 0, until, pieces = 0;
+        size_t total = 0, expected = 0;
+
+        (void) state;
+        assert_int_equal(board_new(&board), 0);
+        for (int i = 0; i < COINS; i++) {
+                _cleanup_buffer_ Buffer tick = { .max = 0 };
+                char coin[16];
+                snprintf(coin, sizeof(coin), "coin-%d", i);
+                assert_int_equal(put(board, coin, 1, "1", &tick), 1);
+                expected += tick.length;
+        }
+        for (; since < board_sequence(board); since = until, pieces++) {
+                const Buffer *frames;
+                assert_int_equal(board_catch_up(board, since, &frames, &until), 0);
+                assert_true(until > since);
+                assert_true(frames->length < BOARD_CATCH_UP_BYTES + 200);
+                total += frames->length;
+        }
+        assert_int_equal(total, expected);
+        assert_int_equal(pieces, expected / BOARD_CATCH_UP_BYTES + 1);
 }
 
 static void test_failed_put_changes_nothing(void **state) {
@@ -155,6 +185,7 @@ int main(void) {
                 cmocka_unit_test(test_only_newer_is_taken),
                 cmocka_unit_test(test_catch_up),
                 cmocka_unit_test(test_any_client_ends_up_to_date),
+                cmocka_unit_test(test_catch_up_in_pieces),
                 cmocka_unit_test(test_failed_put_changes_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
