@@ -32,6 +32,7 @@ struct Hub {
         Buffer tick; /* the frames of the updates TICK_START+1 .. the board's sequence */
         uint64_t tick_start;
         Episode full;
+        int64_t refused_ms; /* when the last client was */
 };
 
 int hub_new(Hub **ret, size_t max_clients) {
@@ -125,22 +126,32 @@ void hub_begin(Hub *hub) {
 /* ---- clients --------------------------------------------------------------------------------- */
 
 static bool has_room(Hub *hub, const char *peer) {
-        int64_t now_ms = clock_monotonic_ms(), duration_ms;
+        int64_t now_ms = clock_monotonic_ms();
 
-        if (hub->n_clients < hub->max_clients) {
-                if (episode_end(&hub->full, now_ms, &duration_ms))
-                        journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
-                                    "There is room for clients again, after %" PRId64 " s.",
-                                    duration_ms / 1000);
+        if (hub->n_clients < hub->max_clients)
                 return true;
-        }
-        if (episode_fail(&hub->full, now_ms))
-                journal_log(LOG_WARNING,
-                            LOG_FIELDS(LOG_EVENT(CLIENTS_REFUSED), LOG_TEXT("PEER", peer)),
-                            "%zu clients are connected, as many as websocket.max_clients allows; "
-                            "others are refused.",
-                            hub->n_clients);
+        hub->refused_ms = now_ms;
+        int priority = episode_fail(&hub->full, now_ms) ? LOG_WARNING : LOG_DEBUG;
+        journal_log(priority, LOG_FIELDS(LOG_EVENT(CLIENTS_REFUSED), LOG_TEXT("PEER", peer)),
+                    "%zu clients are connected, as many as websocket.max_clients allows; "
+                    "others are refused.",
+                    hub->n_clients);
         return false;
+}
+
+/* At the limit clients come and go, so it is over when none has been refused for a while. */
+static void tell_room(Hub *hub, int64_t now_ms) {
+        uint64_t n = hub->full.failures;
+        int64_t duration_ms;
+
+        if (now_ms - hub->refused_ms < HUB_QUIET_MS ||
+            !episode_end(&hub->full, now_ms, &duration_ms))
+                return;
+        duration_ms -= now_ms - hub->refused_ms;
+        journal_log(LOG_NOTICE, LOG_FIELDS(LOG_NUMBER("DURATION_MS", duration_ms)),
+                    "No client has been refused for a minute; %" PRIu64 " were within %" PRId64
+                    " s.",
+                    n, duration_ms / 1000);
 }
 
 static bool on_open(WsClient *ws, void *user, void **ret_client_user) {
@@ -201,21 +212,36 @@ static void note_progress(Client *client, int64_t now_ms) {
         client->unacknowledged = n;
 }
 
-void hub_drop_stalled(Hub *hub, int64_t now_ms) {
+static bool has_stalled(Client *client, int64_t now_ms) {
+        if (client->waits_since_ms == 0)
+                return false;
+        note_progress(client, now_ms);
+        return now_ms - client->waits_since_ms >= HUB_STALL_MAX_MS;
+}
+
+static void drop_stalled(Hub *hub, int64_t now_ms) {
+        size_t n = 0;
+
         for (Client *client = hub->clients, *next; client; client = next) {
                 next = client->next;
-                if (client->waits_since_ms == 0)
+                if (!has_stalled(client, now_ms))
                         continue;
-                note_progress(client, now_ms);
-                if (now_ms - client->waits_since_ms < HUB_STALL_MAX_MS)
-                        continue;
-                journal_log(LOG_INFO,
-                            LOG_FIELDS(LOG_TEXT("PEER", ws_client_peer(client->ws)),
-                                       LOG_NUMBER("DURATION_MS", now_ms - client->waits_since_ms)),
-                            "Client %s has taken nothing for %d s, dropping it.",
-                            ws_client_peer(client->ws), HUB_STALL_MAX_MS / 1000);
+                const char *peer = ws_client_peer(client->ws);
+                journal_log(LOG_DEBUG, LOG_FIELDS(LOG_TEXT("PEER", peer)),
+                            "Client %s has taken nothing for %d s, dropping it.", peer,
+                            HUB_STALL_MAX_MS / 1000);
                 ws_client_drop(client->ws);
+                n++;
         }
+        if (n > 0)
+                journal_log(LOG_INFO, LOG_FIELDS(LOG_NUMBER("CLIENTS", n)),
+                            "Dropped %zu clients that took nothing for %d s.", n,
+                            HUB_STALL_MAX_MS / 1000);
+}
+
+void hub_turn(Hub *hub, int64_t now_ms) {
+        drop_stalled(hub, now_ms);
+        tell_room(hub, now_ms);
 }
 
 void hub_set_max_clients(Hub *hub, size_t max_clients) {

@@ -20,6 +20,8 @@
 
 /* A client that takes nothing for this long is dropped. */
 #define HUB_STALL_MAX_MS 30000
+/* Without a refused client for this long, there is room again. */
+#define HUB_QUIET_MS INT64_C(60000)
 
 typedef struct Hub Hub;
 
@@ -34,8 +36,9 @@ extern const WsEvents hub_events;
 void hub_put(Hub *hub, const UpdateBatch *batch);
 void hub_flush(Hub *hub);
 void hub_begin(Hub *hub);
-/* Drops the clients that have stalled. To be called every second or so. */
-void hub_drop_stalled(Hub *hub, int64_t now_ms);
+/* To be called every second or so: drops the clients that have stalled, and logs how many in one
+ * entry (each with log_level debug); logs when no more are refused. */
+void hub_turn(Hub *hub, int64_t now_ms);
 
 typedef struct HubState {
         size_t clients;

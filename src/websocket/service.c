@@ -213,7 +213,7 @@ static void on_timer(void *user) {
                 return;
         }
         take_updates(s);
-        hub_drop_stalled(s->hub, clock_monotonic_ms());
+        hub_turn(s->hub, clock_monotonic_ms());
         tell_status(s);
         tell_alive(s);
         give_back_memory(s);

@@ -594,6 +594,26 @@ def test_too_many_clients_are_refused(site, daemon, connect):
     assert service.log.count("others are refused") == 1
 
 
+def test_coming_and_going_at_the_limit(site, daemon):
+    """One is refused, one leaves, one enters, again and again: that is one trouble."""
+    service = daemon("websocket", WEBSOCKET_MAX_CLIENTS=2)
+    service.wait_ready()
+    held = [site.websocket(), site.websocket()]
+    for _ in range(5):
+        refused = site.websocket()
+        wait_until(lambda: refused.error)
+        refused.close()
+        held.pop(0).close()
+        wait_until(lambda: "1 clients" in service.status)
+        held.append(site.websocket())
+        assert not held[-1].error
+        wait_until(lambda: "2 clients" in service.status)
+    for client in held:
+        client.close()
+    assert len(re.findall("debug: .* others are refused", service.log)) == 4
+    assert len(re.findall("(notice|warning): .*(refused|room)", service.log)) == 1
+
+
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 1001), (signal.SIGUSR1, 1012)])
 def test_stop_says_goodbye(service, connect, number, code):
     client = connect()
@@ -743,8 +763,8 @@ def test_slow_line_and_client_that_stalls(site, service, connect, coin):
     while time.monotonic() < until:
         assert slow.recv(2048)
         time.sleep(0.5)
-    service.wait_log("Client 127.0.0.1 has taken nothing for 30 s, dropping it")
-    assert service.log.count("has taken nothing") == 1
+    service.wait_log("Dropped 1 clients that took nothing for 30 s")
+    assert service.log.count("Client 127.0.0.1 has taken nothing for 30 s, dropping it") == 1
     slow.close()
     stalled.close()
 
