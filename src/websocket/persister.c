@@ -271,8 +271,7 @@ static void tell_back(Persister *p) {
 
 /* Back to the state where only PostgreSQL knows how far we are. */
 static void give_up_batch(Persister *p, int code) {
-        const char *reason = code == -ENOTCONN ? "the server has closed the connection"
-                                               : strerror(-code);
+        const char *reason = strerror(-code);
 
         if (code != -ESTALE && *store_error(p->store))
                 reason = store_error(p->store);

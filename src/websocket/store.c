@@ -78,11 +78,15 @@ const char *store_error(const Store *store) {
 }
 
 bool store_is_lost(Store *store) {
-        return pg_is_lost(store->conn);
+        if (!pg_is_lost(store->conn))
+                return false;
+        snprintf(store->error, sizeof(store->error), "the server has closed the connection");
+        return true;
 }
 
 static int query(Store *store, const char *sql, const char *const *params, size_t n,
                  PgRows **ret_rows) {
+        store->error[0] = '\0';
         return pg_query(store->conn, sql, params, n, ret_rows, store->error, sizeof(store->error));
 }
 

@@ -15,8 +15,8 @@
 
 typedef struct Store Store;
 
-/* All calls: 0 or a negative errno of io/pg.h, with one line in store_error(). After anything
- * but -EINVAL the store is of no more use: free it and open another one. */
+/* All calls: 0 or a negative errno of io/pg.h, with one line in store_error() until the next call.
+ * After anything but -EINVAL the store is of no more use: free it and open another one. */
 
 /* Connects. CANCEL_FD: see pg_connect_cancelable(). Here the line is in ERROR. */
 _must_check_ int store_open(Store **ret, const Config *config, int cancel_fd,
@@ -41,5 +41,6 @@ _must_check_ int store_write(Store *store, const PriceUpdate *updates, size_t n,
 _must_check_ int store_load_latest(Store *store,
                                    void (*take)(const PriceUpdate *update, void *user), void *user);
 
-/* For a connection that waits: true if it is known to be lost. Never waits. */
+/* For a connection that waits: true if it is known to be lost, with a line in store_error(). Never
+ * waits. */
 bool store_is_lost(Store *store);

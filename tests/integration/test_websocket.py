@@ -247,6 +247,10 @@ def test_row_that_the_server_refuses_costs_only_itself(site, service, coin):
         wait_until(lambda: lag(site) == 0)
         assert stored(site, coin) == [str(p) for p in prices if p != 666]
         service.wait_log(r"is no price update \(.*no_666")
+        # It is no reason for what comes later.
+        site.db.rows("select pg_terminate_backend(pid) from pg_stat_activity"
+                     " where application_name = 'crypto-pulse-websocket'")
+        service.wait_log(r"cannot be persisted now \(the server has closed the connection\)")
     finally:
         site.db.rows("alter table prices drop constraint no_666")
 
