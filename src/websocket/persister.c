@@ -129,7 +129,6 @@ static int decode_batch(Persister *p, const KafkaBatch *batch) {
 /* The server refuses something in updates[FIRST..FIRST+N): halves it until what it refuses is
  * alone, and passes over that. The positions come last, so a crash on the way loses nothing. */
 static int write_divided(Persister *p, size_t first, size_t n) {
-        worker_turn(&p->worker, NULL);
         int r = store_write(p->store, p->updates + first, n, NULL, 0);
         if (r != -EINVAL)
                 return r;
@@ -209,6 +208,12 @@ static int start_reading(Persister *p) {
         return r;
 }
 
+/* What Kafka has and what is in hand. */
+static void note_lag(Persister *p, size_t in_hand) {
+        if (p->consumer)
+                atomic_store(&p->lag, kafka_consumer_lag(p->consumer) + (int64_t) in_hand);
+}
+
 /* 1: it works, because a batch was written or there is none to write; 0: that is not known yet. */
 static int persist_next(Persister *p) {
         KafkaBatch batch;
@@ -222,6 +227,8 @@ static int persist_next(Persister *p) {
                 return -ENOTCONN;
         if (batch.n == 0)
                 return kafka_consumer_is_caught_up(p->consumer);
+        note_lag(p, batch.n);
+        worker_turn(&p->worker, NULL);
         r = decode_batch(p, &batch);
         if (r == 0)
                 r = write_batch(p);
@@ -294,12 +301,19 @@ static int open_consumer(Persister *p) {
         return r;
 }
 
+/* Several slow ones in a row are not a thread that hangs. */
+static void note_statement(void *user) {
+        Persister *p = user;
+
+        worker_turn(&p->worker, worker_waits_for(&p->worker));
+}
+
 static int open_store(Persister *p) {
         char error[STORE_ERROR_SIZE];
 
         if (p->store)
                 return 0;
-        int r = store_open(&p->store, p->config, p->cancel_fd, error);
+        int r = store_open(&p->store, p->config, p->cancel_fd, note_statement, p, error);
         if (r < 0)
                 retry_later(p, EVENT_DATABASE_UNREACHABLE, error);
         return r;
@@ -343,8 +357,7 @@ static void run(void *user) {
         while (!worker_is_stopping(&p->worker)) {
                 turn(p);
                 rejects_turn(&p->rejects, clock_monotonic_ms());
-                if (p->consumer)
-                        atomic_store(&p->lag, kafka_consumer_lag(p->consumer));
+                note_lag(p, 0);
                 worker_turn(&p->worker, waits_for(p));
         }
         store_close(TAKE_PTR(p->store));

@@ -33,5 +33,5 @@ void persister_cancel(Persister *p);
 #define PERSISTER_TROUBLE_SIZE 128
 /* Why nothing is persisted at the moment, in the server's words; "" if nothing is wrong. */
 void persister_trouble(Persister *p, char ret[PERSISTER_TROUBLE_SIZE]);
-int64_t persister_lag(const Persister *p);      /* messages still to be written */
+int64_t persister_lag(const Persister *p);      /* messages not yet written */
 uint64_t persister_written(const Persister *p); /* updates since the start, known ones included */

@@ -33,6 +33,8 @@ typedef enum Column {
 
 struct Store {
         PgConn *conn;
+        void (*on_statement)(void *user);
+        void *user;
         char *group, *topic;
         /* What kafka_offsets says of our partitions, as far as we know; KAFKA_OFFSET_EARLIEST: it
          * has no row. */
@@ -43,12 +45,15 @@ struct Store {
         char error[STORE_ERROR_SIZE];
 };
 
-int store_open(Store **ret, const Config *config, int cancel_fd, char error[STORE_ERROR_SIZE]) {
+int store_open(Store **ret, const Config *config, int cancel_fd, void (*on_statement)(void *user),
+               void *user, char error[STORE_ERROR_SIZE]) {
         _cleanup_(store_closep) Store *store = calloc(1, sizeof(*store));
 
         snprintf(error, STORE_ERROR_SIZE, "out of memory");
         if (!store)
                 return -ENOMEM;
+        store->on_statement = on_statement;
+        store->user = user;
         store->group = strdup(config->kafka_group_id);
         store->topic = strdup(config->kafka_topic);
         if (!store->group || !store->topic)
@@ -86,6 +91,7 @@ bool store_is_lost(Store *store) {
 
 static int query(Store *store, const char *sql, const char *const *params, size_t n,
                  PgRows **ret_rows) {
+        store->on_statement(store->user);
         store->error[0] = '\0';
         return pg_query(store->conn, sql, params, n, ret_rows, store->error, sizeof(store->error));
 }

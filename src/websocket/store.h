@@ -18,8 +18,10 @@ typedef struct Store Store;
 /* All calls: 0 or a negative errno of io/pg.h, with one line in store_error() until the next call.
  * After anything but -EINVAL the store is of no more use: free it and open another one. */
 
-/* Connects. CANCEL_FD: see pg_connect_cancelable(). Here the line is in ERROR. */
+/* Connects. CANCEL_FD: see pg_connect_cancelable(). ON_STATEMENT is called before each statement,
+ * of which one call may need several, each as long as io/pg.h allows. Here the line is in ERROR. */
 _must_check_ int store_open(Store **ret, const Config *config, int cancel_fd,
+                            void (*on_statement)(void *user), void *user,
                             char error[STORE_ERROR_SIZE]);
 void store_close(Store *store); /* accepts NULL */
 DEFINE_CLEANUP(Store *, store_close)

@@ -659,6 +659,17 @@ def test_stop_while_no_name_server_answers(daemon, silent_dns):
     assert "without goodbye" not in service.log
 
 
+def test_what_is_being_written_is_not_persisted(site, service, coin):
+    service.wait_log("Persisting 3 partitions")
+    with site.db.locked("latest_prices", "share"):
+        site.topic.produce(coin, message(1, 1))
+        service.wait_status("; 1 messages to persist")
+        seen = len(service.notify.messages)
+    wait_count(site, coin, 1)
+    wait_until(lambda: any("all persisted" in fields.get("STATUS", "")
+                           for _, fields in service.notify.messages[seen:]))
+
+
 def test_hanging_postgres_holds_nothing_up(site, service, connect, coin):
     """The server is there but says nothing any more."""
     service.wait_log("Persisting 3 partitions")
