@@ -321,7 +321,7 @@ int service_run(Service *s) {
                 /* Joining would hang as well. Nothing is lost: what was not committed is still
                  * in Kafka. */
                 log_warning("Kafka or PostgreSQL hold up the end; leaving without goodbye.");
-                _exit(EXIT_SUCCESS);
+                _exit(daemon_exit_status(0));
         }
         if (r < 0)
                 log_error("The event loop failed: %s", strerror(-r));
