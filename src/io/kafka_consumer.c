@@ -180,24 +180,40 @@ static void note_past(KafkaConsumer *c, KafkaPosition *start,
         past->expired += MAX_OF(low - begin, INT64_C(0));
 }
 
-void kafka_consumer_past(KafkaConsumer *c, KafkaPosition *starts, size_t n, KafkaPast *ret) {
-        rd_kafka_topic_partition_list_t *reported = reported_positions(c, starts, n);
-        int64_t until_ms = clock_monotonic_ms() + REQUEST_TIMEOUT_MS;
+/* Without an answer nobody can say whether an offset is one of this topic. */
+static bool is_answered(const KafkaPosition *starts, size_t n,
+                        const rd_kafka_topic_partition_list_t *reported) {
+        for (size_t i = 0; i < n; i++)
+                if (starts[i].offset > 0 && reported->elems[i].err)
+                        return false;
+        return true;
+}
 
-        *ret = (KafkaPast){ .reread = 0 };
-        for (size_t i = 0; i < n; i++) {
+int kafka_consumer_past(KafkaConsumer *c, KafkaPosition *starts, size_t n, KafkaPast *ret) {
+        rd_kafka_topic_partition_list_t *reported = reported_positions(c, starts, n);
+        bool answered = is_answered(starts, n, reported);
+        int64_t until_ms = clock_monotonic_ms() + REQUEST_TIMEOUT_MS;
+        KafkaPast past = { .reread = 0 };
+
+        for (size_t i = 0; i < n && answered; i++) {
                 int64_t left_ms = MAX_OF(until_ms - clock_monotonic_ms(), INT64_C(1));
-                note_past(c, &starts[i], &reported->elems[i], (int) left_ms, ret);
+                note_past(c, &starts[i], &reported->elems[i], (int) left_ms, &past);
         }
         rd_kafka_topic_partition_list_destroy(reported);
+        if (!answered)
+                return -EAGAIN;
+        *ret = past;
+        return 0;
 }
 
 int kafka_consumer_rewind(KafkaConsumer *c) {
         if (!c->started)
                 return 0;
         c->started = false;
-        for (size_t i = 0; i < c->n_partitions; i++)
+        for (size_t i = 0; i < c->n_partitions; i++) {
                 c->partitions[i].next = POSITION_UNKNOWN;
+                c->partitions[i].end = INT64_MAX;
+        }
         return assign_nothing(c->rk) ? -ESTALE : 0;
 }
 

@@ -70,10 +70,12 @@ typedef struct KafkaPast {
         int64_t expired; /* messages after the starts that the topic no longer holds */
         int64_t renewed; /* partitions of which Kafka knows that the group has read nothing */
 } KafkaPast;
-/* What Kafka knows about beginning at STARTS; zeros where it does not answer within a second. Kafka
- * forgets what kafka_consumer_report() told it together with the topic: an offset that was in a
- * topic of the same name says nothing about this one, and is replaced by KAFKA_OFFSET_EARLIEST. */
-void kafka_consumer_past(KafkaConsumer *c, KafkaPosition *starts, size_t n, KafkaPast *ret);
+/* What Kafka knows about beginning at STARTS. Kafka forgets what kafka_consumer_report() told it
+ * together with the topic: an offset that was in a topic of the same name says nothing about this
+ * one, and is replaced by KAFKA_OFFSET_EARLIEST. -EAGAIN: it does not answer within half a second,
+ * so that is not known; try again. */
+_must_check_ int kafka_consumer_past(KafkaConsumer *c, KafkaPosition *starts, size_t n,
+                                     KafkaPast *ret);
 /* Reads nothing more until the next kafka_consumer_start(), which may begin anywhere: all of our
  * partitions are pending again. The last batch stays valid. */
 _must_check_ int kafka_consumer_rewind(KafkaConsumer *c);

@@ -195,7 +195,9 @@ static int start_reading(Persister *p) {
         if (r < 0)
                 return r;
         KafkaPast past;
-        kafka_consumer_past(p->consumer, starts, n, &past);
+        /* A broker that is slow or away: nothing is started, the next turn asks again. */
+        if (kafka_consumer_past(p->consumer, starts, n, &past) < 0)
+                return 0;
         if (memcmp(&past, &p->told, sizeof(past)) != 0)
                 tell_past(p, &past);
         p->told = past;
@@ -346,9 +348,16 @@ static void turn(Persister *p) {
 }
 
 static const char *waits_for(const Persister *p) {
+        const int32_t *pending;
+
         if (!p->store)
                 return "PostgreSQL";
-        return p->consumer ? kafka_consumer_waits_for(p->consumer) : "the Kafka client";
+        if (!p->consumer)
+                return "the Kafka client";
+        const char *text = kafka_consumer_waits_for(p->consumer);
+        if (!text && kafka_consumer_pending(p->consumer, &pending) > 0)
+                text = "the Kafka consumer group";
+        return text;
 }
 
 static void run(void *user) {

@@ -111,6 +111,11 @@ class Topic:
         finally:
             consumer.close()
 
+    def members(self, group):
+        """How many the group has, if it is complete."""
+        found = confluent_kafka.admin.AdminClient(self._settings).list_groups(group, timeout=10)
+        return sum(len(g.members) for g in found if g.state == "Stable")
+
     def partitions(self):
         """How many it has; 0: there is no such topic."""
         admin = confluent_kafka.admin.AdminClient(self._settings)

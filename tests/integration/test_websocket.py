@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from api_client import add_coin, add_price
+from api_client import add_coin, add_price, stopped
 from stack_clients import Database, wait_until
 from stack_daemon import program
 
@@ -726,6 +726,28 @@ def test_topic_that_is_made_anew_meanwhile(site, daemon, coin):
             f'alter database "{name}" reset default_transaction_read_only')
     wait_count(site, coin, 50)
     assert again.log.count("as when it was made anew; reading them from their beginning") == 1
+
+
+def test_topic_that_is_made_anew_while_kafka_is_slow(site, stack, daemon, coin):
+    """Kafka's memory has to be waited for: what stands in PostgreSQL is of the old topic."""
+    topic = site.topic.beside("anew-slow")
+    service = daemon("websocket", KAFKA_TOPIC=topic.name)
+    service.wait_ready()
+    topic.produce_all([(coin, message(n, n)) for n in range(1, 21)], partition=0)
+    wait_count(site, coin, 20)
+    service.terminate(5)
+    topic.delete()
+    wait_until(lambda: topic.partitions() == 0)
+    topic.create()
+    topic.produce_all([(coin, message(n, n)) for n in range(21, 51)], partition=0)
+    stack.postgres.stop()
+    again = daemon("websocket", KAFKA_TOPIC=topic.name)
+    wait_until(lambda: topic.members(site.group) == 1)
+    with stopped(int((stack.folder / "run/kafka").read_text().split()[0])):
+        stack.postgres.start()
+        again.wait_status("persister waits for the Kafka consumer group")
+    wait_count(site, coin, 50)
+    assert again.log.count("cannot be persisted now") == 1  # while PostgreSQL was away
 
 
 def test_clock_of_this_host_is_days_behind(site, service, connect, coin):
