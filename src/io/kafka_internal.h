@@ -6,6 +6,7 @@
 
 #include "core/macro.h"
 #include "io/kafka_client.h"
+#include "io/kafka_consumer.h"
 
 typedef struct KafkaSetting {
         const char *name, *value;
@@ -20,5 +21,8 @@ _must_check_ int kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const c
 /* SETTINGS is ended by a NULL name. */
 _must_check_ int kafka_conf_set_all(rd_kafka_conf_t *conf, const KafkaSetting *settings,
                                     char *error, size_t error_size);
+/* kafka_consumer_past() of the group member RK. */
+_must_check_ int kafka_past_find(rd_kafka_t *rk, const char *topic, KafkaPosition *starts, size_t n,
+                                 KafkaPast *ret);
 /* The nearest negative errno. */
 int kafka_errno(rd_kafka_resp_err_t error);
