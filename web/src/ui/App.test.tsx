@@ -13,9 +13,14 @@ import { ServicesContext } from './context';
 import { rangePosition } from './RangeBar';
 
 // jsdom has no canvas; the adapter is tried in a real browser. Here it only takes notes.
-const chart = vi.hoisted(() => ({ points: [] as readonly { price: number }[], charts: 0 }));
+const chart = vi.hoisted(() => ({
+  points: [] as readonly { price: number }[],
+  charts: 0,
+  broken: false,
+}));
 vi.mock('../chart/uplot', () => ({
   createChart: () => {
+    if (chart.broken) throw new Error('no canvas');
     chart.charts += 1;
     return {
       setPoints: (points: readonly { price: number }[]) => {
@@ -337,6 +342,19 @@ describe('a coin', () => {
     expect(screen.getByText('This coin is not tracked here')).toBeTruthy();
     fireEvent.click(screen.getByRole('link', { name: 'All coins' }));
     expect(window.location.pathname).toBe('/');
+  });
+
+  test('a chart that fails takes nothing else with it', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    chart.broken = true;
+    servePoints(1, 2);
+    await show('/coins/bitcoin');
+    vi.useRealTimers();
+    await screen.findByText('The chart could not be shown');
+    chart.broken = false;
+    expect(screen.getByRole('button', { name: 'Reload' })).toBeTruthy();
+    expect(screen.getByTestId('coin-title').textContent).toBe('Bitcoin');
+    expect(rowIds()).toHaveLength(3);
   });
 
   test('its chart is taken down with it', async () => {

@@ -4,6 +4,7 @@ import { summarise } from '../data/history';
 import type { Summary } from '../data/history';
 import { formatPrice, formatTime } from '../lib/format';
 import { Change } from './Change';
+import { ErrorBoundary } from './ErrorBoundary';
 import styles from './HistoryPanel.module.css';
 import { Message } from './Message';
 import type { History } from './useHistory';
@@ -92,14 +93,16 @@ export function HistoryPanel({ history, currency, children }: Props) {
       {summary !== null && state === 'ready' ? (
         <>
           <Readout summary={summary} history={history} cursor={cursor} currency={currency} />
-          <Suspense fallback={<Message title="Loading the chart">One moment…</Message>}>
-            <HistoryChart
-              points={points}
-              currency={currency}
-              label={describe(summary, count, currency)}
-              onCursor={setCursor}
-            />
-          </Suspense>
+          <ErrorBoundary title="The chart could not be shown">
+            <Suspense fallback={<Message title="Loading the chart">One moment…</Message>}>
+              <HistoryChart
+                points={points}
+                currency={currency}
+                label={describe(summary, count, currency)}
+                onCursor={setCursor}
+              />
+            </Suspense>
+          </ErrorBoundary>
         </>
       ) : (
         <Instead history={history} />
