@@ -326,6 +326,26 @@ describe('a coin', () => {
     expect(settings.get().historyLimit).toBe(10_000);
   });
 
+  test('a history that fails later leaves the line, says so, and comes back by itself', async () => {
+    servePoints(1, 2);
+    await show('/coins/bitcoin');
+    await chartShown();
+    server.fail(HISTORY, 503, 'The database does not answer.');
+    act(() => {
+      network.last.open();
+      network.last.drop();
+      market.feed.retryNow();
+      network.last.open();
+    });
+    await pass(0);
+    expect(screen.getByTestId('coin-chart')).toBeTruthy();
+    expect(screen.getByText(/some of it may be missing. The database does not answer/)).toBeTruthy();
+    servePoints(1, 2, 7);
+    await pass(1000);
+    expect(screen.queryByText(/some of it may be missing/)).toBeNull();
+    expect(chart.points.map((point) => point.price)).toContain(7);
+  });
+
   test('a history that fails says why and can be tried again', async () => {
     server.fail(HISTORY, 503, 'The database does not answer.');
     await show('/coins/bitcoin');

@@ -62,8 +62,18 @@ function Instead({ history }: { history: History }) {
   );
   return (
     <Message title="The history could not be loaded" tone="error" action={retry}>
-      {history.reason}
+      {history.reason} Trying again by itself.
     </Message>
+  );
+}
+
+/** A failed request is only worth a line while there is something to look at. */
+function Warning({ history }: { history: History }) {
+  if (history.state !== 'failed') return null;
+  return (
+    <p className={styles.warning} role="status">
+      The history could not be loaded, so some of it may be missing. {history.reason}
+    </p>
   );
 }
 
@@ -79,6 +89,8 @@ export function HistoryPanel({ history, currency, children }: Props) {
   const { points, state } = history;
   const summary = useMemo(() => summarise(points), [points]);
   const count = points.length;
+  // The live price alone is no line yet.
+  const drawn = state === 'ready' ? count > 0 : state === 'failed' && count > 1;
   return (
     <section className={styles.panel} aria-label="Price history">
       <div className={styles.head}>
@@ -90,8 +102,9 @@ export function HistoryPanel({ history, currency, children }: Props) {
         </h3>
         {children}
       </div>
-      {summary !== null && state === 'ready' ? (
+      {summary !== null && drawn ? (
         <>
+          <Warning history={history} />
           <Readout summary={summary} history={history} cursor={cursor} currency={currency} />
           <ErrorBoundary title="The chart could not be shown">
             <Suspense fallback={<Message title="Loading the chart">One moment…</Message>}>
