@@ -15,10 +15,18 @@ export interface Coin extends CoinIdentity {
 /** Runs a flush once, soon. */
 export type Schedule = (flush: () => void) => void;
 
-/** A hidden page gets no animation frames; a second's patience is enough there. */
+/**
+ * By the next animation frame. A hidden page gets none, not even one that it asked for before it
+ * was hidden; a second's patience is enough there.
+ */
 export function nextFrame(flush: () => void): void {
-  if (document.hidden) setTimeout(flush, 1000);
-  else requestAnimationFrame(flush);
+  const run = (): void => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+    flush();
+  };
+  const frame = requestAnimationFrame(run);
+  const timer = setTimeout(run, 1000);
 }
 
 function directionOf(from: Quote | undefined, to: PriceUpdate): Direction {
