@@ -1,12 +1,13 @@
 /**
  * One coin's history, outside React: what REST brought and what the stream has added since. A
- * request that fails is repeated with backoff, and costs nothing of what there is.
+ * request that fails is repeated with backoff, and costs nothing of what there is. So is one whose
+ * answer ends before the stream began: the stream does not wait for the database.
  */
 import { Backoff } from '../lib/backoff';
 import { ApiError } from './api';
 import { appendPoint, mergePoints } from './history';
 import type { Market } from './market';
-import type { PricePoint } from './types';
+import type { PricePoint, PriceUpdate, Quote } from './types';
 
 /** Immutable: each change is a new object. */
 export interface HistoryState {
@@ -21,6 +22,8 @@ export interface HistoryState {
 
 const FIRST_WAIT_MS = 1000;
 const MAX_WAIT_MS = 60_000;
+/** How often an answer that ends too early is asked for again: some five minutes. */
+const MAX_REPEATS = 10;
 
 export class CoinHistory {
   readonly #market: Market;
@@ -30,6 +33,11 @@ export class CoinHistory {
   readonly #backoff = new Backoff(FIRST_WAIT_MS, MAX_WAIT_MS);
   readonly #listeners = new Set<() => void>();
   #state: HistoryState = { points: [], state: 'loading', reason: '', unknown: false };
+  /** Where the stream began, when it was last opened; null before its first price. */
+  #joined_ms: number | null = null;
+  /** Where the newest answer ended; null before there is one, and while another is awaited. */
+  #reached_ms: number | null = null;
+  #repeats = 0;
   #loading: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unsubscribe: readonly (() => void)[] = [];
@@ -49,37 +57,73 @@ export class CoinHistory {
   };
 
   start(): void {
-    const { store } = this.#market;
+    const { store, feed } = this.#market;
     this.#unsubscribe = [
+      this.#market.subscribeUpdates(this.#onUpdate),
       store.subscribeCoin(this.#id, this.#onFlush),
-      this.#market.subscribeGap(this.retry),
+      this.#market.subscribeGap(this.#onGap),
     ];
-    this.#addLive();
+    document.addEventListener('visibilitychange', this.#onVisibility);
+    const quote = this.#appendQuote();
+    const { state } = feed.status();
+    if (quote && (state === 'live' || state === 'stale')) this.#joined_ms = quote.time_ms;
     this.retry();
   }
 
   stop(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    document.removeEventListener('visibilitychange', this.#onVisibility);
     this.#cancel();
   }
 
   /** Asks again at once. */
   readonly retry = (): void => {
     this.#backoff.reset();
+    this.#repeats = 0;
     void this.#load();
   };
 
+  readonly #onGap = (): void => {
+    this.#joined_ms = null;
+    this.retry();
+  };
+
+  /** A page in the background may have been halted. */
+  readonly #onVisibility = (): void => {
+    if (!document.hidden) this.retry();
+  };
+
+  readonly #onUpdate = (update: PriceUpdate): void => {
+    if (update.coinId !== this.#id || update.currency !== this.#currency) return;
+    this.#append(update);
+    if (this.#joined_ms !== null) return;
+    this.#joined_ms = update.time_ms;
+    this.#repeatIfShort();
+  };
+
+  /** The list of coins brings prices, too; what the stream brought is shown with everything else. */
   readonly #onFlush = (): void => {
-    this.#addLive();
+    this.#appendQuote();
     this.#announce();
   };
 
-  #addLive(): void {
+  #appendQuote(): Quote | undefined {
     const quote = this.#market.store.quote(this.#id, this.#currency);
-    if (!quote) return;
-    const point = { time_ms: quote.time_ms, price: quote.price };
-    const points = appendPoint(this.#state.points, point, this.#limit);
+    if (quote) this.#append(quote);
+    return quote;
+  }
+
+  #append({ time_ms, price }: PricePoint): void {
+    const points = appendPoint(this.#state.points, { time_ms, price }, this.#limit);
     if (points !== this.#state.points) this.#state = { ...this.#state, points };
+  }
+
+  /** Points are missing between an answer's end and the stream's beginning. */
+  #repeatIfShort(): void {
+    if (this.#joined_ms === null || this.#reached_ms === null) return;
+    if (this.#reached_ms >= this.#joined_ms || this.#repeats === MAX_REPEATS) return;
+    this.#repeats += 1;
+    this.#loadLater();
   }
 
   #cancel(): void {
@@ -89,6 +133,7 @@ export class CoinHistory {
 
   async #load(): Promise<void> {
     this.#cancel();
+    this.#reached_ms = null;
     const loading = new AbortController();
     this.#loading = loading;
     const { api } = this.#market;
@@ -103,7 +148,9 @@ export class CoinHistory {
   #loaded(loaded: readonly PricePoint[]): void {
     const points = mergePoints(loaded, this.#state.points, this.#limit);
     this.#state = { points, state: 'ready', reason: '', unknown: false };
+    this.#reached_ms = loaded.at(-1)?.time_ms ?? 0;
     this.#announce();
+    this.#repeatIfShort();
   }
 
   #failed(error: unknown): void {
@@ -122,7 +169,7 @@ export class CoinHistory {
     this.#timer = setTimeout(() => void this.#load(), this.#backoff.next());
   }
 
-  #announce(): void {
+  readonly #announce = (): void => {
     for (const listener of [...this.#listeners]) listener();
-  }
+  };
 }

@@ -10,7 +10,7 @@ import { decodeMessage } from './decode';
 import type { FeedOptions } from './feed';
 import { Feed } from './feed';
 import { MarketStore } from './store';
-import type { AppConfig } from './types';
+import type { AppConfig, PriceUpdate } from './types';
 
 /** How the list of coins is doing. */
 export interface ListStatus {
@@ -36,6 +36,7 @@ export class Market {
   readonly #backoff = new Backoff(FIRST_WAIT_MS, MAX_WAIT_MS);
   readonly #listeners = new Set<() => void>();
   readonly #gapListeners = new Set<() => void>();
+  readonly #updateListeners = new Set<(update: PriceUpdate) => void>();
   #list: ListStatus = { state: 'loading', reason: '' };
   #loading: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -80,9 +81,17 @@ export class Market {
     return () => this.#gapListeners.delete(listener);
   }
 
+  /** Calls back with every price of the stream, at once: before the store flushes it. */
+  subscribeUpdates(listener: (update: PriceUpdate) => void): () => void {
+    this.#updateListeners.add(listener);
+    return () => this.#updateListeners.delete(listener);
+  }
+
   readonly #onMessage = (text: string): boolean => {
     const update = decodeMessage(text);
-    if (update === null || !this.store.apply(update)) return false;
+    if (update === null) return false;
+    for (const listener of [...this.#updateListeners]) listener(update);
+    if (!this.store.apply(update)) return false;
     return Date.now() - update.time_ms < NEWS_MAX_AGE_MS;
   };
 

@@ -19,7 +19,7 @@ export default function HistoryChart(props: Props) {
   const { points, currency, label, onCursor, factory = createChart } = props;
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<ChartAdapter | null>(null);
-  const shown = useRef(0);
+  const shown = useRef(false);
 
   useEffect(() => {
     if (!host.current) return undefined;
@@ -28,7 +28,7 @@ export default function HistoryChart(props: Props) {
       onCursor,
     });
     chart.current = created;
-    shown.current = 0;
+    shown.current = false;
     const unsubscribe = onThemeChange(() => {
       created.refreshTheme();
     });
@@ -40,10 +40,9 @@ export default function HistoryChart(props: Props) {
   }, [currency, factory, onCursor]);
 
   useEffect(() => {
-    // A zoom belongs to the series that it was made in: another length is another choice.
-    const goesOn = shown.current > 0 && Math.abs(points.length - shown.current) <= 1;
-    chart.current?.setPoints(points, goesOn);
-    shown.current = points.length;
+    // Another series is another chart, so a zoom stays where it is while this one goes on.
+    chart.current?.setPoints(points, shown.current);
+    shown.current = true;
   }, [points, currency, factory, onCursor]);
 
   return (
