@@ -1,6 +1,7 @@
 /** ChartAdapter by uPlot: a line over a true time axis, with its newest price marked. */
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { outagesOf } from '../data/history';
 import type { PricePoint } from '../data/types';
 import type { ChartAdapter, ChartFactory, ChartOptions } from './adapter';
 
@@ -94,7 +95,22 @@ function timeLabels(_plot: uPlot, splits: number[], _axis: number, _space: numbe
   });
 }
 
-function plotOptions(host: HTMLElement, options: ChartOptions): uPlot.Options {
+/** Cuts the line, from the last point before an outage to the first one after it. */
+function gapsAt(plot: uPlot, outages: readonly number[]): uPlot.Series.Gaps {
+  const gaps: uPlot.Series.Gaps = [];
+  for (const index of outages) {
+    const [from, to] = [plot.data[0][index - 1], plot.data[0][index]];
+    if (from === undefined || to === undefined) continue;
+    gaps.push([plot.valToPos(from, 'x', true), plot.valToPos(to, 'x', true)]);
+  }
+  return gaps;
+}
+
+function plotOptions(
+  host: HTMLElement,
+  options: ChartOptions,
+  outages: () => readonly number[],
+): uPlot.Options {
   return {
     width: host.clientWidth,
     height: host.clientHeight,
@@ -119,7 +135,13 @@ function plotOptions(host: HTMLElement, options: ChartOptions): uPlot.Options {
     ],
     series: [
       {},
-      { stroke: () => token('--accent'), fill: seriesFill, width: 1.75, points: { show: false } },
+      {
+        stroke: () => token('--accent'),
+        fill: seriesFill,
+        width: 1.75,
+        points: { show: false },
+        gaps: (plot) => gapsAt(plot, outages()),
+      },
     ],
     hooks: {
       draw: [drawNewest],
@@ -178,10 +200,11 @@ class UplotChart implements ChartAdapter {
   readonly #host: HTMLElement;
   readonly #observer: ResizeObserver;
   readonly #stop = new AbortController();
+  #outages: readonly number[] = [];
 
   constructor(host: HTMLElement, options: ChartOptions) {
     this.#host = host;
-    this.#plot = new uPlot(plotOptions(host, options), [[], []], host);
+    this.#plot = new uPlot(plotOptions(host, options, () => this.#outages), [[], []], host);
     this.#observer = new ResizeObserver(() => {
       this.#plot.setSize({ width: host.clientWidth, height: host.clientHeight });
     });
@@ -191,6 +214,7 @@ class UplotChart implements ChartAdapter {
 
   setPoints(points: readonly PricePoint[], keepZoom: boolean): void {
     const zoomed = keepZoom && isZoomed(this.#plot);
+    this.#outages = outagesOf(points);
     this.#plot.setData(toData(points), !zoomed);
     if (zoomed) this.#plot.redraw();
   }

@@ -30,6 +30,26 @@ export function appendPoint(
   return [...kept, point];
 }
 
+/** This many usual distances without a price are an outage. */
+const OUTAGE = 6;
+/** Where prices are sparser, as where the server filled a gap later on, the neighbours tell. */
+const LONGER_THAN_NEIGHBOURS = 3;
+
+/**
+ * Where a series has no prices: the indices of the points that an outage lies before. The first
+ * point, and one between two outages, would be no line at all: it keeps its connection.
+ */
+export function outagesOf(points: readonly PricePoint[]): number[] {
+  const distances = points.slice(1).map((point, i) => point.time_ms - (points[i]?.time_ms ?? 0));
+  const usual = Float64Array.from(distances).sort()[distances.length >> 1] ?? 0;
+  const outages: number[] = [];
+  distances.forEach((distance, i) => {
+    const nearby = Math.max(distances[i - 1] ?? Infinity, distances[i + 1] ?? 0);
+    if (distance > OUTAGE * usual && distance > LONGER_THAN_NEIGHBOURS * nearby) outages.push(i + 1);
+  });
+  return outages;
+}
+
 export interface Summary {
   readonly from_ms: number;
   readonly to_ms: number;
