@@ -1,4 +1,5 @@
 /** The REST interface: every request of the page goes through here. */
+import { ServerClock } from '../lib/serverClock';
 import type { TrackedCoin } from './decode';
 import { decodeConfig, decodeCryptos, decodeHistory, decodeProblem } from './decode';
 import type { AppConfig, PricePoint } from './types';
@@ -24,7 +25,8 @@ async function readJson(response: Response): Promise<unknown> {
 }
 
 /** GETs JSON. Throws ApiError; an abort comes through as it is. */
-async function getJson(url: string, signal?: AbortSignal): Promise<unknown> {
+async function getJson(url: string, signal?: AbortSignal, clock?: ServerClock): Promise<unknown> {
+  const asked_ms = Date.now();
   let response: Response;
   try {
     response = await fetch(url, { headers: { Accept: 'application/json' }, signal: signal ?? null });
@@ -32,6 +34,7 @@ async function getJson(url: string, signal?: AbortSignal): Promise<unknown> {
     if (signal?.aborted) throw error;
     throw new ApiError('The server cannot be reached.', 0);
   }
+  clock?.note(response.headers.get('Date'), asked_ms);
   const body = await readJson(response);
   if (response.ok) return body;
   const reason = decodeProblem(body) ?? `The server answered with an error (${response.status}).`;
@@ -50,6 +53,8 @@ export async function fetchConfig(signal?: AbortSignal): Promise<AppConfig> {
 }
 
 export class Api {
+  /** Learns the server's time from every answer. */
+  readonly clock = new ServerClock();
   readonly #base: string;
 
   constructor(base: string) {
@@ -58,7 +63,8 @@ export class Api {
 
   /** Every tracked coin with its newest prices, by market cap rank. */
   async cryptos(signal?: AbortSignal): Promise<TrackedCoin[]> {
-    return expect(decodeCryptos(await getJson(`${this.#base}/cryptos`, signal)), 'a list of coins');
+    const body = await this.#get('/cryptos', signal);
+    return expect(decodeCryptos(body), 'a list of coins');
   }
 
   /** The newest `limit` points of a coin, oldest first. */
@@ -69,7 +75,11 @@ export class Api {
     signal?: AbortSignal,
   ): Promise<PricePoint[]> {
     const query = new URLSearchParams({ limit: String(limit), currency }).toString();
-    const url = `${this.#base}/cryptos/${encodeURIComponent(coinId)}/history?${query}`;
-    return expect(decodeHistory(await getJson(url, signal)), 'a price history');
+    const body = await this.#get(`/cryptos/${encodeURIComponent(coinId)}/history?${query}`, signal);
+    return expect(decodeHistory(body), 'a price history');
+  }
+
+  #get(path: string, signal?: AbortSignal): Promise<unknown> {
+    return getJson(this.#base + path, signal, this.clock);
   }
 }

@@ -134,6 +134,22 @@ test('silence is stale, and the silent connection is made anew', () => {
   expect(state()).toBe('live');
 });
 
+test('silence alone makes the connection anew at growing distances, until there is news', () => {
+  const starts: number[] = [];
+  while (Date.now() < 8_200_000) {
+    if (network.sockets.length > starts.length) {
+      network.last.open();
+      starts.push(Date.now());
+    }
+    vi.advanceTimersByTime(5000);
+  }
+  const gaps = starts.slice(1).map((start, index) => start - (starts[index] ?? 0));
+  expect(gaps).toEqual([155_000, 305_000, 605_000, 1_205_000, 2_405_000]);
+  expect(state()).toBe('stale');
+  network.last.send('news');
+  expect(state()).toBe('live');
+});
+
 test('what a forgotten socket still says is not heard', () => {
   const first = network.last;
   first.open();

@@ -62,6 +62,8 @@ export class Feed {
   #socket: FeedSocket | null = null;
   #opened_ms: number | null = null;
   #hasBeenOpen = false;
+  /** How often the connection has been made anew since there was news, for its silence alone. */
+  #remade = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #checker: ReturnType<typeof setInterval> | undefined;
   #status: FeedStatus = { state: 'connecting', retryAt_ms: null };
@@ -138,6 +140,7 @@ export class Feed {
   #onMessage(data: unknown): void {
     if (typeof data !== 'string' || !this.#sink.message(data)) return;
     const now_ms = Date.now();
+    this.#remade = 0;
     this.#staleness.noteNews(now_ms);
     this.#setOpenStatus(now_ms);
   }
@@ -156,13 +159,16 @@ export class Feed {
 
   /**
    * A silent connection may be a dead one (a router that forgot it tells nobody), and a page
-   * cannot ping: one that has been silent for too long is made anew.
+   * cannot ping: one that has been silent for too long is made anew, each time with twice the
+   * patience, because it is more likely that there is no news.
    */
   readonly #check = (): void => {
     const now_ms = Date.now();
     if (this.#opened_ms === null || !this.#staleness.check(now_ms)) return;
-    if (now_ms - this.#opened_ms > this.#staleness.threshold_ms) this.#open();
-    else this.#setOpenStatus(now_ms);
+    this.#setOpenStatus(now_ms);
+    if (now_ms - this.#opened_ms <= this.#staleness.threshold_ms * 2 ** this.#remade) return;
+    this.#remade += 1;
+    this.#open();
   };
 
   #setOpenStatus(now_ms: number): void {

@@ -105,6 +105,18 @@ test('a server that only has old prices becomes stale, whoever sends them', asyn
   expect(market.feed.status().state).toBe('stale');
 });
 
+test('a browser whose clock is ahead takes a new price for news', async () => {
+  serveList(1, '2026-11-22T11:39:00Z');
+  server.date = 'Sun, 22 Nov 2026 11:40:00 GMT';
+  market.start();
+  network.last.open();
+  await settle();
+  await vi.advanceTimersByTimeAsync(100_000);
+  network.last.send(message({ coinId: 'bitcoin', price: 2, timestamp: '2026-11-22T11:41:30Z' }));
+  await vi.advanceTimersByTimeAsync(100_000);
+  expect(market.feed.status().state).toBe('live');
+});
+
 test('messages that are none do no harm', () => {
   market.start();
   network.last.open();

@@ -92,7 +92,7 @@ export class Market {
     if (update === null) return false;
     for (const listener of [...this.#updateListeners]) listener(update);
     if (!this.store.apply(update)) return false;
-    return Date.now() - update.time_ms < NEWS_MAX_AGE_MS;
+    return this.api.clock.at(Date.now()) - update.time_ms < NEWS_MAX_AGE_MS;
   };
 
   readonly #onGap = (): void => {

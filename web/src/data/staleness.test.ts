@@ -25,6 +25,22 @@ test('a slower pace is learned from the first gap', () => {
   expect(staleness.check(18 * MINUTE)).toBe(true);
 });
 
+test('prices every twenty minutes are live from the second one on', () => {
+  const staleness = new Staleness();
+  staleness.noteOpen(0);
+  for (let now = 0; now <= 240 * MINUTE; now += MINUTE) {
+    if (now > 20 * MINUTE) expect(staleness.check(now)).toBe(false);
+    if (now % (20 * MINUTE) === 0) staleness.noteNews(now);
+  }
+});
+
+test('an outage that was taken for the pace is forgotten', () => {
+  const staleness = new Staleness();
+  staleness.noteOpen(0);
+  for (let poll = 0; poll < 20; poll += 1) staleness.noteNews((60 + poll) * MINUTE);
+  expect(staleness.threshold_ms).toBe(150_000);
+});
+
 test('a fast stream shortens the patience, but not below a minute', () => {
   const staleness = new Staleness();
   staleness.noteOpen(0);
@@ -43,7 +59,7 @@ test('an outage is no pace', () => {
   const staleness = new Staleness();
   staleness.noteOpen(0);
   staleness.noteNews(10);
-  staleness.noteNews(60 * MINUTE);
+  staleness.noteNews(10 * 60 * MINUTE);
   expect(staleness.threshold_ms).toBe(150_000);
 });
 

@@ -7,9 +7,13 @@
 /** What is allowed before anything has been learned: the usual poll is once a minute. */
 const START_MS = 150_000;
 const MIN_MS = 60_000;
-const MAX_MS = 1_800_000;
-/** A longer silence was an outage, and no measure of the pace. */
-const LEARN_MAX_MS = 900_000;
+/**
+ * A longer silence was an outage, and no measure of the pace. A shorter outage is taken for one
+ * until the usual pace has made it forgotten.
+ */
+const LEARN_MAX_MS = 6 * 3_600_000;
+/** How many usual gaps may pass. */
+const PATIENCE = 2.5;
 /** Updates closer together belong to one poll. */
 const BURST_MS = 1000;
 /** A new connection brings its snapshot within this. */
@@ -23,7 +27,7 @@ export class Staleness {
   /** Silence that is still normal, in ms. */
   get threshold_ms(): number {
     if (this.#gap_ms === null) return START_MS;
-    return Math.min(MAX_MS, Math.max(MIN_MS, 2.5 * this.#gap_ms));
+    return Math.max(MIN_MS, PATIENCE * this.#gap_ms);
   }
 
   /** A connection opened. What was stale stays so until there is news. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Backoff } from './backoff';
+import { ServerClock } from './serverClock';
 import { Ticker } from './ticker';
 
 beforeEach(() => {
@@ -38,4 +39,15 @@ test('the ticker runs only while somebody listens', () => {
   expect(ticker.now()).toBe(1_003_000);
   unsubscribe();
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test('the server’s clock counts where it differs', () => {
+  const clock = new ServerClock();
+  const date = (ms: number): string => new Date(ms).toUTCString();
+  clock.note(date(Date.now() - 1_200_000), Date.now());
+  expect(Math.abs(clock.at(Date.now()) - (Date.now() - 1_200_000))).toBeLessThanOrEqual(1000);
+  for (const nothing of [null, 'yesterday']) clock.note(nothing, Date.now());
+  expect(clock.at(0)).toBeLessThan(-1_198_000);
+  clock.note(date(Date.now()), Date.now() - 300);
+  expect(clock.at(7)).toBe(7);
 });

@@ -65,12 +65,16 @@ type Answer = { readonly status: number; readonly body: unknown } | 'down';
 export class FakeServer {
   readonly requests: string[] = [];
   readonly answers = new Map<string, Answer>();
+  /** What its Date header says; nothing if empty. */
+  date = '';
 
   readonly fetch = (url: string): Promise<Response> => {
     this.requests.push(url);
     const answer = this.answers.get(url.split('?')[0] ?? '') ?? { status: 404, body: {} };
     if (answer === 'down') return Promise.reject(new TypeError('Failed to fetch'));
-    return Promise.resolve(new Response(JSON.stringify(answer.body), { status: answer.status }));
+    const headers = this.date === '' ? {} : { Date: this.date };
+    const { status, body } = answer;
+    return Promise.resolve(new Response(JSON.stringify(body), { status, headers }));
   };
 
   ok(path: string, body: unknown): void {

@@ -149,6 +149,13 @@ describe('the table', () => {
     expect(age.textContent).toBe('1 min ago');
   });
 
+  test('an age is measured against the clock of the server', async () => {
+    server.date = new Date(NOW + 1_200_000).toUTCString();
+    await show();
+    await pass(1000);
+    expect(within(screen.getByTestId('row-bitcoin')).getByText('20 min ago')).toBeTruthy();
+  });
+
   test('only the row that changed renders', async () => {
     await show();
     const other = screen.getByTestId('row-ethereum');

@@ -99,8 +99,9 @@ export function useOrder(sort: Sort, filter: string): readonly string[] {
 
 /** How long ago a moment was, in words that keep up with the time. */
 export function useAge(time_ms: number): string {
-  const { ticker } = useServices();
-  return useSyncExternalStore(ticker.subscribe, () => formatAge(ticker.now() - time_ms));
+  const { market, ticker } = useServices();
+  const age = (): string => formatAge(market.api.clock.at(ticker.now()) - time_ms);
+  return useSyncExternalStore(ticker.subscribe, age);
 }
 
 /** The time of the last tick of the page's clock. */
