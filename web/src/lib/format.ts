@@ -11,6 +11,16 @@ const MINUS = '−';
 const SIGNIFICANT_DIGITS = 5;
 /** From here on plain notation is no longer readable (1.97e+37 has been seen in the wild). */
 const SCIENTIFIC_FROM = 1e15;
+/** Below this, too. */
+const SCIENTIFIC_BELOW = 1e-15;
+/** Below this, an amount is no longer short in plain notation. */
+const COMPACT_BELOW = 1e-6;
+
+/** Whether a number is too large or too small for plain notation; zero is neither. */
+function isExtreme(value: number): boolean {
+  const size = Math.abs(value);
+  return size >= SCIENTIFIC_FROM || (size > 0 && size < SCIENTIFIC_BELOW);
+}
 
 const numberFormats = new Map<string, Intl.NumberFormat>();
 
@@ -67,7 +77,7 @@ export function priceDecimals(value: number): number {
 /** A price, for example "$43,210.12", "$0.0000000012230" or "0.068124 SATS". */
 export function formatPrice(value: number | undefined, currency: string): string {
   if (value === undefined || !Number.isFinite(value)) return UNKNOWN;
-  if (Math.abs(value) >= SCIENTIFIC_FROM) {
+  if (isExtreme(value)) {
     return withCurrency(value.toExponential(SIGNIFICANT_DIGITS - 1), currency);
   }
   const decimals = priceDecimals(value);
@@ -77,7 +87,7 @@ export function formatPrice(value: number | undefined, currency: string): string
 
 /** A price on an axis: only the decimals that tell its marks, `step` apart, from each other. */
 export function formatAxisPrice(value: number, step: number, currency: string): string {
-  if (Math.abs(value) >= SCIENTIFIC_FROM || !(step > 0)) return formatPrice(value, currency);
+  if (isExtreme(value) || !(step > 0)) return formatPrice(value, currency);
   let decimals = 0;
   while (decimals < 20 && Math.abs(Number(step.toFixed(decimals)) - step) > step * 1e-6) {
     decimals += 1;
@@ -86,25 +96,36 @@ export function formatAxisPrice(value: number, step: number, currency: string): 
   return withCurrency(format.format(value), currency);
 }
 
+/** Every digit of a number between 0 and 1, which Intl would round and String() write as 1e-7. */
+function fractionDigits(value: number): string {
+  const [mantissa = '', exponent] = String(value).split('e-');
+  if (exponent === undefined) return mantissa.padEnd(4, '0');
+  return `0.${'0'.repeat(Number(exponent) - 1)}${mantissa.replace('.', '')}`;
+}
+
 /** Every digit that the number has, in plain notation: for tooltips. */
 export function formatExact(value: number, currency: string): string {
   if (!Number.isFinite(value)) return UNKNOWN;
-  if (Math.abs(value) >= SCIENTIFIC_FROM) return `${value} ${currency.toUpperCase()}`;
+  const unit = currency.toUpperCase();
+  if (Math.abs(value) >= SCIENTIFIC_FROM) return `${value} ${unit}`;
+  if (value > 0 && value < 1) return `${fractionDigits(value)} ${unit}`;
   const format = numberFormat({ minimumFractionDigits: 2, maximumFractionDigits: 20 });
   // The shortest text that means this double: formatting the double itself would add its noise.
   const shortest = String(value) as Intl.StringNumericLiteral;
-  return `${format.format(shortest)} ${currency.toUpperCase()}`;
+  return `${format.format(shortest)} ${unit}`;
 }
 
-/** A large amount in four or five characters: "$1.23T", "$845.20M". */
+/** An amount in few characters: "$1.23T", "$845.20M", "₿0.0042". */
 export function formatCompact(value: number | undefined, currency: string): string {
   if (value === undefined || !Number.isFinite(value)) return UNKNOWN;
-  if (Math.abs(value) >= SCIENTIFIC_FROM) return withCurrency(value.toExponential(2), currency);
-  const format = numberFormat({
-    notation: 'compact',
-    minimumFractionDigits: 2,
-    maximumFractionDigits: 2,
-  });
+  const size = Math.abs(value);
+  if (isExtreme(value) || (size > 0 && size < COMPACT_BELOW)) {
+    return withCurrency(value.toExponential(2), currency);
+  }
+  const format =
+    size > 0 && size < 1
+      ? numberFormat({ maximumSignificantDigits: 3 })
+      : numberFormat({ notation: 'compact', minimumFractionDigits: 2, maximumFractionDigits: 2 });
   return withCurrency(format.format(value), currency);
 }
 
