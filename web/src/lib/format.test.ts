@@ -6,6 +6,7 @@ import {
   formatExact,
   formatPercent,
   formatPrice,
+  formatShortPrice,
   formatTime,
   formatWait,
 } from './format';
@@ -46,6 +47,24 @@ describe('formatPrice', () => {
       expect(formatPrice(price * 1.001, 'usd')).not.toBe(formatPrice(price, 'usd'));
     }
   });
+});
+
+test.each([
+  [43210.12, '$43,210.12'],
+  [0.00012345, '$0.00012345'],
+  [0.000025712, '$0.0₄25712'],
+  [0.00000123, '$0.0₅12300'],
+  [1.223e-9, '$0.0₈12230'],
+  [9.99999e-10, '$0.0₈10000'],
+  [3.1e-13, '$0.0₁₂31000'],
+  [2.5e-22, '$2.5000e-22'],
+  [1.97e37, '$1.9700e+37'],
+  [0, '$0.00'],
+  [1_601_234_567, '$1.6012B'],
+  [Infinity, '–'],
+  [undefined, '–'],
+])('%s in a narrow column is %s', (value, text) => {
+  expect(formatShortPrice(value, 'usd')).toBe(text);
 });
 
 test.each([

@@ -85,6 +85,35 @@ export function formatPrice(value: number | undefined, currency: string): string
   return withCurrency(format.format(value), currency);
 }
 
+/** From here on, and below, a price takes too much room for a line of the table. */
+const SHORT_FROM = 1e8;
+const SHORT_BELOW = 1e-4;
+
+function subscript(count: number): string {
+  return String(count).replace(/\d/g, (digit) => String.fromCharCode(0x2080 + Number(digit)));
+}
+
+/** Zeros after the point as their number: 0.0000000012230 becomes "0.0₈12230". */
+function foldZeros(value: number): string {
+  const [mantissa = '', exponent] = value.toExponential(SIGNIFICANT_DIGITS - 1).split('e-');
+  return `0.0${subscript(Number(exponent) - 1)}${mantissa.replace('.', '')}`;
+}
+
+/**
+ * A price for a narrow column, no less exact than formatPrice() where that has five significant
+ * digits: "$43,210.12", "$0.0₈12230", "₫1.6012B".
+ */
+export function formatShortPrice(value: number | undefined, currency: string): string {
+  if (value === undefined || isExtreme(value)) return formatPrice(value, currency);
+  if (value > 0 && value < SHORT_BELOW) return withCurrency(foldZeros(value), currency);
+  if (!(value >= SHORT_FROM)) return formatPrice(value, currency);
+  const digits = {
+    minimumSignificantDigits: SIGNIFICANT_DIGITS,
+    maximumSignificantDigits: SIGNIFICANT_DIGITS,
+  };
+  return withCurrency(numberFormat({ notation: 'compact', ...digits }).format(value), currency);
+}
+
 /** A price on an axis: only the decimals that tell its marks, `step` apart, from each other. */
 export function formatAxisPrice(value: number, step: number, currency: string): string {
   if (isExtreme(value) || !(step > 0)) return formatPrice(value, currency);

@@ -127,7 +127,10 @@ describe('the table', () => {
     const cells = within(screen.getByTestId('row-bitcoin')).getAllByRole('cell');
     const texts = cells.map((cell) => cell.textContent);
     expect(texts).toEqual(['1', '$43,210.12', '+1.50%', '–', '$43.21B', '–', '5 s ago']);
-    expect(screen.getByTestId('price-pepe').textContent).toBe('$0.0000000012230');
+    const tiny = screen.getByTestId('price-pepe');
+    expect(tiny.textContent).toBe('$0.0₈12230');
+    expect(tiny.title).toBe('0.000000001223 USD');
+    expect(screen.getByRole('img', { name: tiny.title })).toBe(tiny);
     expect(screen.getByRole('rowheader', { name: /Bitcoin/ })).toBeTruthy();
   });
 

@@ -36,7 +36,7 @@ export const CoinRow = memo(function CoinRow({ id, open }: Props) {
         </CoinLink>
       </th>
       <td className={styles.price}>
-        <Price quote={quote} currency={currency} testId={`price-${id}`} />
+        <Price quote={quote} currency={currency} testId={`price-${id}`} short />
       </td>
       <td className={styles.change}>
         <Change percent={quote?.changePercent24h} />

@@ -16,7 +16,7 @@ function Mover({ id }: { id: string }) {
     <li>
       <CoinLink id={id} className={styles.mover}>
         <span className={styles.name}>{coin ? coinName(coin) : id}</span>
-        <Price quote={quote} currency={currency} />
+        <Price quote={quote} currency={currency} short />
         <Change percent={quote?.changePercent24h} />
       </CoinLink>
     </li>
