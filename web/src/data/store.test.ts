@@ -81,6 +81,22 @@ test('a bare price keeps the details, a detailed one replaces all of them', () =
   expect(store.quote('bitcoin', 'usd')).not.toHaveProperty('volume24h');
 });
 
+test('a coin that is missing in a later list is forgotten, one that was never listed is not', () => {
+  const listed = (id: string) => ({ id, identity: {}, updates: [update(id, 1, 1)] });
+  const told = vi.fn();
+  store.merge([listed('bitcoin'), listed('ethereum')]);
+  store.apply(update('newcomer', 1, 1));
+  flush();
+  store.subscribeCoin('ethereum', told);
+  store.merge([listed('bitcoin')]);
+  flush();
+  expect(store.coinIds()).toEqual(['bitcoin', 'newcomer']);
+  expect(store.quote('ethereum', 'usd')).toBeUndefined();
+  expect(told).toHaveBeenCalledTimes(1);
+  store.merge([listed('bitcoin'), listed('ethereum')]);
+  expect(store.quote('ethereum', 'usd')?.price).toBe(1);
+});
+
 test('each currency is a price of its own', () => {
   store.apply(update('bitcoin', 1, 1));
   store.apply({ ...update('bitcoin', 2, 1), currency: 'eur' });

@@ -63,6 +63,7 @@ export class MarketStore {
   readonly #coins = new Map<string, Coin>();
   readonly #quotes = new Map<string, Map<string, Quote>>();
   readonly #dirty = new Set<string>();
+  #listed: readonly string[] = [];
   readonly #coinListeners = new Map<string, Set<Listener>>();
   readonly #marketListeners = new Set<Listener>();
   #currencies: readonly string[] = [];
@@ -103,8 +104,15 @@ export class MarketStore {
     return true;
   }
 
-  /** Takes in the list of tracked coins; what the stream brought meanwhile stays if newer. */
+  /**
+   * Takes in the list of tracked coins; what the stream brought meanwhile stays if newer. A coin of
+   * an earlier list that is not in this one is no longer tracked; one that only the stream knows
+   * may be too new for the list.
+   */
   merge(coins: readonly TrackedCoin[]): void {
+    const listed = new Set(coins.map((coin) => coin.id));
+    for (const id of this.#listed) if (!listed.has(id)) this.#forget(id);
+    this.#listed = [...listed];
     for (const coin of coins) {
       this.#identify(coin.id, coin.identity);
       for (const update of coin.updates) this.apply(update);
@@ -147,6 +155,12 @@ export class MarketStore {
     const coin: Coin = { ...known, ...identity, id };
     if (known && sameIdentity(known, coin)) return;
     this.#coins.set(id, coin);
+    this.#touch(id);
+  }
+
+  #forget(id: string): void {
+    this.#coins.delete(id);
+    this.#quotes.delete(id);
     this.#touch(id);
   }
 
