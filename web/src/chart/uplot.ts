@@ -160,12 +160,13 @@ function showCursorAt(plot: uPlot, index: number): void {
   plot.setCursor({ left: plot.valToPos(time, 'x'), top: plot.over.clientHeight / 2 });
 }
 
-/** Arrow keys walk along the line, Escape puts the cursor away. */
+/** Arrow keys walk along the line, Escape puts the cursor away if it is there. */
 function onKey(plot: uPlot, event: KeyboardEvent): void {
   const step = ARROWS[event.key];
   const last = plot.data[0].length - 1;
-  if (event.key === 'Escape') {
+  if (event.key === 'Escape' && plot.cursor.idx != null) {
     plot.setCursor({ left: -10, top: -10 });
+    event.preventDefault();
   } else if (step !== undefined && last >= 0) {
     const from = plot.cursor.idx ?? (step < 0 ? last + 1 : -1);
     const stride = event.shiftKey ? 10 : 1;

@@ -292,6 +292,32 @@ describe('a coin', () => {
     expect(document.title).toBe('Crypto Pulse');
   });
 
+  test('takes the focus with it, and Escape closes it', async () => {
+    servePoints(1, 2, 3);
+    await show();
+    const link = within(screen.getByTestId('row-bitcoin')).getByRole('link');
+    fireEvent.click(link);
+    expect(document.activeElement).toBe(screen.getByTestId('coin-title'));
+    fireEvent.keyDown(screen.getByRole('searchbox'), { key: 'Escape' });
+    expect(window.location.pathname).toBe('/coins/bitcoin');
+    fireEvent.keyDown(screen.getByTestId('coin-title'), { key: 'Escape' });
+    expect(window.location.pathname).toBe('/');
+    expect(document.activeElement).toBe(link);
+  });
+
+  test('its chart is something that takes keys, and Escape in it is its own', async () => {
+    servePoints(1, 2, 3);
+    await show('/coins/bitcoin');
+    await chartShown();
+    const element = screen.getByRole('application', { name: /Arrow keys read single points/ });
+    expect(document.activeElement).toBe(document.body);
+    element.addEventListener('keydown', (event) => {
+      event.preventDefault();
+    });
+    fireEvent.keyDown(element, { key: 'Escape' });
+    expect(window.location.pathname).toBe('/coins/bitcoin');
+  });
+
   test('a click that asks for a new tab is left to the browser', async () => {
     await show();
     fireEvent.click(screen.getByTestId('row-bitcoin'), { ctrlKey: true });

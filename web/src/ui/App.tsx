@@ -5,6 +5,7 @@ import { useRoute } from './context';
 import { Header } from './Header';
 import { MarketTable } from './MarketTable';
 import { Overview } from './Overview';
+import { useEscapeCloses, useFocusGoesAlong } from './useKeyboard';
 
 /** The market on the left; beside it (on a phone: above it) the opened coin. */
 export function App() {
@@ -12,6 +13,8 @@ export function App() {
   const [filter, setFilter] = useState('');
   const deferredFilter = useDeferredValue(filter);
 
+  useFocusGoesAlong(coinId);
+  useEscapeCloses(coinId);
   useEffect(() => {
     if (coinId === null) document.title = 'Crypto Pulse';
   }, [coinId]);

@@ -11,16 +11,19 @@ export function isPlainClick(event: MouseEvent): boolean {
 interface Props {
   /** The coin to open; null leads back to the market. */
   readonly id: string | null;
+  /** Names the element itself. */
+  readonly elementId?: string;
   readonly className?: string | undefined;
   readonly label?: string;
   readonly children: ReactNode;
 }
 
 /** A real link, so that it can be focused, copied and opened elsewhere, without a page load. */
-export function CoinLink({ id, className, label, children }: Props) {
+export function CoinLink({ id, elementId, className, label, children }: Props) {
   const { router } = useServices();
   return (
     <a
+      id={elementId}
       href={routePath(id)}
       className={className}
       aria-label={label}

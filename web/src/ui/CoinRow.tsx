@@ -8,6 +8,7 @@ import { useRow, useServices } from './context';
 import styles from './MarketTable.module.css';
 import { Price } from './Price';
 import { RangeBar } from './RangeBar';
+import { linkId } from './useKeyboard';
 
 interface Props {
   readonly id: string;
@@ -30,7 +31,7 @@ export const CoinRow = memo(function CoinRow({ id, open }: Props) {
     >
       <td className={styles.rank}>{coin?.rank ?? UNKNOWN}</td>
       <th scope="row" className={styles.name}>
-        <CoinLink id={id} className={styles.link}>
+        <CoinLink id={id} elementId={linkId(id)} className={styles.link}>
           <span className={styles.fullName}>{name}</span>
           <span className={styles.symbol}>{coin?.symbol}</span>
         </CoinLink>

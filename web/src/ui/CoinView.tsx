@@ -15,6 +15,7 @@ import { Price } from './Price';
 import { RangeBar } from './RangeBar';
 import { Stat, Stats } from './Stats';
 import { useHistory } from './useHistory';
+import { HEADING_ID } from './useKeyboard';
 
 function LimitChoice() {
   const { settings } = useServices();
@@ -70,7 +71,7 @@ function Title({ id, children }: TitleProps) {
       <CoinLink id={null} className={styles.back} label="Back to the market">
         ←
       </CoinLink>
-      <h2 className={styles.title} data-testid="coin-title">
+      <h2 id={HEADING_ID} className={styles.title} data-testid="coin-title" tabIndex={-1}>
         {coin ? coinName(coin) : id}
       </h2>
       <span className={styles.symbol}>{coin?.symbol}</span>

@@ -50,7 +50,8 @@ export default function HistoryChart(props: Props) {
       ref={host}
       className={styles.chart}
       data-testid="coin-chart"
-      role="img"
+      role="application"
+      aria-roledescription="chart"
       aria-label={label}
       tabIndex={0}
     />
