@@ -29,8 +29,8 @@ _must_check_ int daemon_begin(const DaemonInfo *info, int argc, char **argv, Con
  * acted. Its last words are in the journal then. */
 int daemon_exit_status(int r);
 
-/* Tells that a port cannot be opened, as ERROR says. Under a service manager it then takes its time,
- * unless a signal comes: who has the port may let it go, and a restart follows at once. */
+/* Tells that a port cannot be opened, as ERROR says. Under a service manager it then takes its
+ * time, unless a signal comes: who has the port may let it go, and a restart follows at once. */
 void daemon_cannot_listen(const char *error, int signal_fd);
 
 /* For systemctl reload: reads the configuration that CURRENT came from once more. 0 with a whole
