@@ -441,10 +441,13 @@ int store_load_latest(Store *store, void (*take)(const PriceUpdate *update, void
         _cleanup_(pg_rows_freep) PgRows *rows = NULL;
         PriceUpdate update;
 
+        /* The rank as in the api's list of coins. */
         int r = query(store,
                       "SELECT c.id, k.code,"
                       " to_char(l.ts AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
-                      " c.symbol, c.name, c.market_cap_rank, l.price, l.market_cap, l.volume_24h,"
+                      " c.symbol, c.name, CASE WHEN max(l.ts) OVER (PARTITION BY l.coin_no)"
+                      "  > max(l.ts) OVER () - interval '1 day' THEN c.market_cap_rank END,"
+                      " l.price, l.market_cap, l.volume_24h,"
                       " l.high_24h, l.low_24h, l.change_24h, l.change_percent_24h"
                       " FROM latest_prices l JOIN coins c USING (coin_no)"
                       " JOIN currencies k USING (currency_no) ORDER BY l.ts",

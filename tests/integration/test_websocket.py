@@ -316,17 +316,19 @@ def test_start_without_postgres(site, stack, daemon, connect, coin):
 
 
 def test_database_knows_more_than_the_tail_of_the_topic(site, daemon, connect, coin):
-    """A coin of which Kafka has nothing any more."""
-    site.db.rows("insert into coins (id, symbol, name) values (%s, 'old', 'Old Coin')", coin)
+    """Coins of which Kafka has nothing any more. The rank of one that is no longer renewed is another one's now."""
     site.db.rows("insert into currencies (code) values ('usd') on conflict do nothing")
-    site.db.rows("insert into latest_prices (coin_no, currency_no, ts, price, volume_24h)"
-                 " select coin_no, currency_no, %s, 0.0450, 7 from coins, currencies"
-                 " where id = %s and code = 'usd'", "2024-05-06T07:08:09.010Z", coin)
+    for name, time in ((coin, "2024-05-06T07:08:09.010Z"), (f"{coin}-new", stamp(0))):
+        site.db.rows("insert into coins (id, symbol, name, market_cap_rank) values (%s, 'old', 'Old Coin', 7)", name)
+        site.db.rows("insert into latest_prices (coin_no, currency_no, ts, price, volume_24h)"
+                     " select coin_no, currency_no, %s, 0.0450, 7 from coins, currencies"
+                     " where id = %s and code = 'usd'", time, name)
     daemon("websocket").wait_ready()
     assert connect().wait_for(lambda u: u["coinId"] == coin) == {
         "coinId": coin, "price": "0.0450", "currency": "usd",
         "timestamp": "2024-05-06T07:08:09.010Z", "symbol": "old", "name": "Old Coin",
         "volume24h": "7"}
+    assert connect().wait_for(lambda u: u["coinId"] == f"{coin}-new")["marketCapRank"] == "7"
 
 
 def test_kafka_away_and_back(site, stack, service, connect, coin):
