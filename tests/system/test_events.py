@@ -63,6 +63,15 @@ def test_source(host, event, fault, status, fields):
     wait_for_status(host, "fetcher", r"^\d+ prices tracked")
 
 
+def test_currency_that_the_source_does_not_have(host):
+    """The other calls go on."""
+    since = mark(host)
+    with DropIn(host, "fetcher", "Environment=DEFAULT_CURRENCY=usd,foo"):
+        wait_for_event(host, since, "CALL_REFUSED", "fetcher", CURRENCY="foo", HTTP_STATUS="422", URL=None)
+        wait_for_status(host, "fetcher", "refuses a call")
+        wait_for_new_prices(host)
+
+
 def test_source_stale(host):
     ids = [coin["id"] for coin in json.loads(host.run("curl -sf http://127.0.0.1:18400/api/v3/coins/list"))]
     since = mark(host)
@@ -149,6 +158,22 @@ def test_clients_refused(host):
         wait_for_event(host, since, "CLIENTS_REFUSED", "websocket", PEER=None)
     host.run("systemctl reload crypto-pulse-websocket.service && pkill -f '^python3 /root/stream.py'")
     one.communicate(timeout=30)
+
+
+def test_no_files_left_for_clients(host):
+    """It is told; the watchdog is fed and PostgreSQL is asked all the same."""
+    many = "import socket, time; _ = [socket.create_connection(('127.0.0.1', 5001)) for _ in range(80)]; time.sleep(600)"
+    with DropIn(host, "api", "LimitNOFILE=64", "WatchdogSec=3s"):
+        since = mark(host)
+        clients = host.start("python3", "-c", many)
+        wait_for_event(host, since, "CANNOT_ACCEPT", "api", OPEN_FILES_MAX="64")
+        told = int(host.show("crypto-pulse-api.service", "WatchdogTimestampMonotonic"))
+        host.wait(f"[ $(systemctl show -P WatchdogTimestampMonotonic crypto-pulse-api.service) -gt {told + 4000000} ]")
+        assert host.show("crypto-pulse-api.service", "ActiveState", "NRestarts") == \
+            {"ActiveState": "active", "NRestarts": "0"}
+        host.run("pkill -f '^python3 -c import socket'")
+        clients.wait(timeout=30)
+        host.wait(f"curl -sf --max-time 5 {API}/health")
 
 
 def test_repeated_failures_are_no_flood(host):
