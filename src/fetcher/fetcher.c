@@ -205,18 +205,22 @@ void fetcher_free(Fetcher *fetcher) {
 
 /* ---- running --------------------------------------------------------------------------------- */
 
+bool fetcher_is_full(const Fetcher *f) {
+        return kafka_producer_pending(f->producer) + MARKETS_PAGE_MAX >
+               (size_t) f->config->kafka_buffer_messages;
+}
+
 /* The time until the next call may be made; -1: not until something changes. */
 static int64_t ms_until_due(Fetcher *f, size_t *ret_call) {
         int64_t now = clock_monotonic_ms(), due, duration_ms;
 
         *ret_call = schedule_next(&f->schedule, &due);
-        size_t pending = kafka_producer_pending(f->producer);
-        if (pending + MARKETS_PAGE_MAX > (size_t) f->config->kafka_buffer_messages) {
+        if (fetcher_is_full(f)) {
                 if (episode_fail(&f->buffer_full, now))
                         journal_log(LOG_WARNING, LOG_FIELDS(LOG_EVENT(BUFFER_FULL)),
                                     "%zu updates wait for Kafka and no more fit into memory; "
                                     "polling pauses until it is back, nothing fetched is lost.",
-                                    pending);
+                                    kafka_producer_pending(f->producer));
                 return -1;
         }
         if (episode_end(&f->buffer_full, now, &duration_ms))

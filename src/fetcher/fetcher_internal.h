@@ -55,3 +55,7 @@ struct Fetcher {
 /* Makes call number CALL of the plan and publishes what is new in its answer. All that can go
  * wrong with it is logged and scheduled for another try. -ECANCELED: a signal came meanwhile. */
 int fetcher_poll(Fetcher *fetcher, size_t call);
+
+/* Whether another answer might not fit into memory, because Kafka is away: nothing is asked then.
+ */
+bool fetcher_is_full(const Fetcher *fetcher);

@@ -212,7 +212,8 @@ static void publish(const PriceUpdate *update, void *user) {
         int r = publisher_publish(f->publisher, update);
         if (r > 0)
                 p->n_published++;
-        else if (r < 0 && episode_fail(&f->buffer_full, clock_monotonic_ms()))
+        else if (r < 0 && !fetcher_is_full(f) && /* polling pauses then, which is told */
+                 episode_fail(&f->buffer_full, clock_monotonic_ms()))
                 log_warning("No room for the update of %s (%s); it is taken up at the next poll.",
                             update->coin_id, strerror(-r));
 }

@@ -11,6 +11,9 @@
 #include "core/clock.h"
 #include "io/kafka_internal.h"
 
+/* So many of what rd_kafka_outq_len() counts may be no messages but events that wait for us; for
+ * its messages librdkafka has the bound itself. */
+#define EVENTS_MAX 16
 #define TOPIC_TIMEOUT_MS 5000
 #define TOPIC_RETRY_MS 1000
 /* When nothing was delivered for so long the topic may have been deleted. */
@@ -329,7 +332,7 @@ static void settle_topic(KafkaProducer *p, rd_kafka_event_t *event) {
 
 int kafka_producer_send(KafkaProducer *producer, const void *key, size_t key_length,
                         const void *value, size_t value_length) {
-        if (kafka_producer_pending(producer) >= producer->max_messages)
+        if (kafka_producer_pending(producer) >= producer->max_messages + EVENTS_MAX)
                 return -ENOBUFS;
         /* Behind those that are held, also when the topic is there: order. */
         if (!producer->topic_ready || producer->held || producer->fatal)

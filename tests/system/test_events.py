@@ -53,7 +53,7 @@ def test_gap(host):
     ("SOURCE_UNREACHABLE", {"fault": "503"}, "no usable answer", {"HTTP_STATUS": "503"}),
     ("SOURCE_UNREACHABLE", {"fault": "reset"}, "no usable answer", {"HTTP_STATUS": "0"}),
     ("RATE_LIMITED", {"fault": "429", "retry_after": 2}, "(?i)limit", {"HTTP_STATUS": "429", "DELAY_MS": None}),
-    ("KEY_REFUSED", {"fault": "nested-error"}, "(?i)key", {"HTTP_STATUS": "401"}),
+    ("KEY_REFUSED", {"fault": "code-error"}, "(?i)key", {"HTTP_STATUS": "400"}),
 ])
 def test_source(host, event, fault, status, fields):
     since = mark(host)

@@ -109,6 +109,7 @@ FILES = {
         /usr/lib/systemd/system/coingecko-sim.service
         /usr/sbin/crypto-pulse-simulate                 755
         /usr/share/bash-completion/completions/coingecko-sim
+        /usr/share/bash-completion/completions/crypto-pulse-simulate
         /usr/share/licenses/crypto-pulse-sim/
         /usr/share/licenses/crypto-pulse-sim/LICENSE    l
         /usr/share/man/man1/coingecko-sim.1.gz          d
@@ -132,6 +133,7 @@ FILES = {
         /usr/share/kafka/log4j2.properties -> ../../../etc/kafka/log4j2.properties
         /usr/share/doc/kafka/
         /usr/share/doc/kafka/NOTICE                     d
+        /usr/share/doc/kafka/README                     d
         /usr/share/licenses/kafka/
         /usr/share/licenses/kafka/LICENSE               l
         /usr/share/licenses/kafka/copyright             l
