@@ -61,7 +61,8 @@ static void retry_later(Fetcher *f, size_t call, int http_status, const char *re
 }
 
 static void pause_for_limit(Fetcher *f, const HttpAnswer *answer, const char *reason) {
-        int64_t now = clock_monotonic_ms();
+        /* The clock cuts off what is less than a millisecond: none of them is to be missing. */
+        int64_t now = clock_monotonic_ms() + 1;
         int64_t delay = schedule_pause(&f->schedule, now, answer->retry_after_ms, random_bits());
 
         if (episode_fail(&f->rate_limited, now))

@@ -302,7 +302,8 @@ static int note_failure(Repair *p, const GapSet *set, int status, const char *re
 static int note_limit(Repair *p, const HttpAnswer *answer, const char *reason) {
         int64_t delay_ms = answer->retry_after_ms > 0 ? answer->retry_after_ms : back_off(p);
 
-        p->next_call_ms = MAX_OF(p->next_call_ms, clock_monotonic_ms() + delay_ms);
+        /* One more, because the clock cuts off what is less. */
+        p->next_call_ms = MAX_OF(p->next_call_ms, clock_monotonic_ms() + delay_ms + 1);
         journal_log(LOG_INFO,
                     LOG_FIELDS(LOG_EVENT(RATE_LIMITED), LOG_NUMBER("HTTP_STATUS", answer->status),
                                LOG_NUMBER("DELAY_MS", delay_ms)),
