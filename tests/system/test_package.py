@@ -45,7 +45,7 @@ def test_units_are_valid(host):
 
 @pytest.mark.parametrize("unit, most", [("crypto-pulse-fetcher", 1.1), ("crypto-pulse-websocket", 1.1),
                                         ("crypto-pulse-api", 0.3), ("crypto-pulse-cache", 0.3),
-                                        ("crypto-pulse-maintenance", 1.2), ("crypto-pulse-setup", 2.4),
+                                        ("crypto-pulse-maintenance", 1.2), ("crypto-pulse-setup", 2.3),
                                         ("kafka", 1.2), ("coingecko-sim", 1.0)])
 def test_exposure(host, unit, most):
     last = host.run(f"systemd-analyze security --no-pager {unit}.service").splitlines()[-1]
